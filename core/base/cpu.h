@@ -12,7 +12,8 @@ enum pfk_cpu_flag {
     PFK_CPU_NEON = 1u << 4
 };
 
-/** What this CPU and OS can run: bits of pfk_cpu_flag. Cheap enough to call at set-up, not per packet. */
+/** What this CPU and OS can run: bits of pfk_cpu_flag. Cheap enough to call at set-up, not per
+ * packet. */
 uint32_t pfk_cpu_flags(void);
 
 #endif

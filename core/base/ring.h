@@ -8,7 +8,8 @@
 
 struct pfk_ring;
 
-/** @capacity  power of two, 2 to 65536. Free with pfk_ring_destroy(). 0, PFK_E_INVALID or PFK_E_NOMEM. */
+/** @capacity  power of two, 2 to 65536. Free with pfk_ring_destroy(). 0, PFK_E_INVALID or
+ * PFK_E_NOMEM. */
 int pfk_ring_create(struct pfk_ring **out, size_t capacity);
 
 /** Does not touch what is still queued: drain first. NULL is fine. */

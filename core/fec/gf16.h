@@ -10,12 +10,14 @@
 /** Largest number of shards of a block, data and parity together. */
 #define PFK_GF16_MAX_SHARDS 65535
 
-/** Tables, plans and work memory. One thread at a time; encode and decode grow it, then reuse it. */
+/** Tables, plans and work memory. One thread at a time; encode and decode grow it, then reuse it.
+ */
 struct pfk_gf16;
 
 /**
  * @row  name of the implementation to force ("c", "avx2"), or NULL for the best this CPU runs
- * Free with pfk_gf16_destroy(). 0; PFK_E_NOMEM; PFK_E_UNSUPPORTED (unknown row, or not on this CPU).
+ * Free with pfk_gf16_destroy(). 0; PFK_E_NOMEM; PFK_E_UNSUPPORTED (unknown row, or not on this
+ * CPU).
  */
 int pfk_gf16_create(struct pfk_gf16 **out, const char *row);
 void pfk_gf16_destroy(struct pfk_gf16 *fec);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Reed-Solomon over GF(2^8), polynomial 11Dh, Cauchy matrix inverse((m + i) XOR j): GameStream's code and
-// the alternative one of punktfunk/1 (reference: section 5.5). Arithmetic by ISA-L.
+// Reed-Solomon over GF(2^8), polynomial 11Dh, Cauchy matrix inverse((m + i) XOR j): GameStream's
+// code and the alternative one of punktfunk/1 (reference: section 5.5). Arithmetic by ISA-L.
 #ifndef PFK_FEC_GF8_H
 #define PFK_FEC_GF8_H
 

@@ -12,8 +12,8 @@ static void accept_batch(struct pfk_clock_sync *s, int64_t offset_ns, uint64_t r
     }
 }
 
-// A later batch must not be much worse than the best one; after three such, the best of them wins, so
-// that a route that really got longer is believed in the end.
+// A later batch must not be much worse than the best one; after three such, the best of them wins,
+// so that a route that really got longer is believed in the end.
 static void judge_batch(struct pfk_clock_sync *s)
 {
     uint64_t limit = s->best_rtt_ns + s->best_rtt_ns / 2;
@@ -78,12 +78,12 @@ void pfk_clock_sync_echo(struct pfk_clock_sync *s, uint64_t t1_ns, uint64_t t2_n
     uint64_t inside = t3_ns - t2_ns;
     uint64_t rtt_ns = there_and_back > inside ? there_and_back - inside : 0;
     // ((t2 - t1) + (t3 - t4)) / 2, in unsigned steps so that no hostile value overflows.
-    int64_t half_there = (int64_t)(t2_ns - t1_ns) / 2;
-    int64_t half_back = (int64_t)(t3_ns - wall_ns) / 2;
+    int64_t there_ns = (int64_t)(t2_ns - t1_ns);
+    int64_t back_ns = (int64_t)(t3_ns - wall_ns);
     if (!s->batch_has || rtt_ns < s->batch_rtt_ns) {
         s->batch_has = true;
         s->batch_rtt_ns = rtt_ns;
-        s->batch_offset_ns = half_there + half_back;
+        s->batch_offset_ns = there_ns + (back_ns - there_ns) / 2;
     }
     s->awaiting = false;
     if (++s->round == PFK_CLOCK_ROUNDS) {

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 #define PFK_CLOCK_ROUNDS 8
-#define PFK_CLOCK_ROUND_LIMIT_NS 2000000000u   // a round without an echo ends the batch
-#define PFK_CLOCK_BATCH_EVERY_NS 60000000000u  // a new batch each minute
-#define PFK_CLOCK_ROUND_SPACING_NS 7000000u    // between the rounds of a later batch
+#define PFK_CLOCK_ROUND_LIMIT_NS 2000000000u  // a round without an echo ends the batch
+#define PFK_CLOCK_BATCH_EVERY_NS 60000000000u // a new batch each minute
+#define PFK_CLOCK_ROUND_SPACING_NS 7000000u   // between the rounds of a later batch
 
 /** Zero-initialise, then call pfk_clock_sync_poll() until it says nothing is due. */
 struct pfk_clock_sync {
@@ -36,8 +36,8 @@ struct pfk_clock_sync {
 };
 
 /**
- * Is a probe due? Then *t1_ns is its time stamp and it must be sent now. Otherwise *wait_ns tells when to
- * ask again.
+ * Is a probe due? Then *t1_ns is its time stamp and it must be sent now. Otherwise *wait_ns tells
+ * when to ask again.
  * @wall_ns  the client's wall clock
  */
 bool pfk_clock_sync_poll(struct pfk_clock_sync *s, uint64_t wall_ns, uint64_t *t1_ns,

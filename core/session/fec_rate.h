@@ -9,7 +9,8 @@
 #define PFK_FEC_PERCENT_START 10
 #define PFK_LOSS_REPORT_EVERY_NS 750000000u
 
-/** The host's percent after a report: 1.4 times the loss plus one, at once up, one point a report down. */
+/** The host's percent after a report: 1.4 times the loss plus one, at once up, one point a report
+ * down. */
 static inline uint8_t pfk_fec_percent_after(uint8_t previous, uint32_t loss_ppm)
 {
     if (loss_ppm > 1000000) {
@@ -22,8 +23,8 @@ static inline uint8_t pfk_fec_percent_after(uint8_t previous, uint32_t loss_ppm)
 }
 
 /**
- * The client's figure for one window: what parity rebuilt and never came, over all that was sent; 5 points
- * more when a whole frame was lost.
+ * The client's figure for one window: what parity rebuilt and never came, over all that was sent; 5
+ * points more when a whole frame was lost.
  */
 static inline uint32_t pfk_loss_ppm(uint64_t received, uint64_t recovered, uint64_t late,
                                     bool any_frame_lost)

@@ -92,15 +92,16 @@ int pfk_control_parse(struct pfk_control *m, const uint8_t *body, size_t n);
 void pfk_control_emit(const struct pfk_control *m, struct pfk_writer *w);
 
 /**
- * Cuts the control stream into messages: u16 length, body. Frames straddle packets; a zero-length one is
- * skipped. Fixed memory (64 KiB), bounded by the format itself.
+ * Cuts the control stream into messages: u16 length, body. Frames straddle packets; a zero-length
+ * one is skipped. Fixed memory (64 KiB), bounded by the format itself.
  */
 struct pfk_deframer {
     size_t have;
     uint8_t bytes[2 + 65535];
 };
 
-/** Takes bytes up to the end of the next message; returns how many it used. Call again with the rest. */
+/** Takes bytes up to the end of the next message; returns how many it used. Call again with the
+ * rest. */
 size_t pfk_deframe(struct pfk_deframer *d, const uint8_t *bytes, size_t n, const uint8_t **body,
                    size_t *body_bytes); // *body NULL: no message complete yet
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// QUIC datagrams of the side planes (reference: section 6): first byte = tag. Shorter than listed or
-// unknown: drop; longer: the rest is ignored.
+// QUIC datagrams of the side planes (reference: section 6): first byte = tag. Shorter than listed
+// or unknown: drop; longer: the rest is ignored.
 #ifndef PFK_WIRE_DATAGRAM_H
 #define PFK_WIRE_DATAGRAM_H
 
@@ -19,15 +19,15 @@ enum pfk_tag {
 
 /**
  * CFh host timing (section 6.8): one per video access unit, after its last packet.
- * Receivers ignore what follows byte 29; with the host's `stage-timing` setting two more fields follow
- * there, so that a client of ours can show every stage.
+ * Receivers ignore what follows byte 29; with the host's `stage-timing` setting two more fields
+ * follow there, so that a client of ours can show every stage.
  */
 struct pfk_timing {
-    uint64_t pts_ns;   // equals the access unit's
-    uint32_t total_us; // capture to last packet sent
-    bool has_stages;   // at least 25 bytes
+    uint64_t pts_ns;                       // equals the access unit's
+    uint32_t total_us;                     // capture to last packet sent
+    bool has_stages;                       // at least 25 bytes
     uint32_t queue_us, encode_us, pace_us; // encode includes colour conversion
-    bool has_detail;   // at least 37 bytes
+    bool has_detail;                       // at least 37 bytes
     uint32_t capture_us, convert_us;
 };
 

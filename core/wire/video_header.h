@@ -36,7 +36,8 @@ struct pfk_video_header {
     uint8_t packet_flags;
 };
 
-/** 0 or PFK_E_MALFORMED (short, or byte 36 is not C9h). Reads 40 bytes; limits are the reassembler's. */
+/** 0 or PFK_E_MALFORMED (short, or byte 36 is not C9h). Reads 40 bytes; limits are the
+ * reassembler's. */
 int pfk_video_header_parse(struct pfk_video_header *h, struct pfk_reader *r);
 void pfk_video_header_emit(const struct pfk_video_header *h, struct pfk_writer *w);
 
