@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Sealing of data-plane datagrams: 8-byte sequence, ciphertext, 16-byte tag (reference: section 5.1).
+// Sealing of data-plane datagrams: 8-byte sequence, ciphertext, 16-byte tag (reference:
+// section 5.1).
 #ifndef PFK_MEDIA_AEAD_H
 #define PFK_MEDIA_AEAD_H
 
@@ -22,14 +23,15 @@ struct pfk_aead_key {
 /** One key and direction. One thread at a time; seal and open allocate nothing. */
 struct pfk_aead;
 
-/** Copies the key. Free with pfk_aead_destroy(), which wipes it. 0; PFK_E_NOMEM; PFK_E_UNSUPPORTED. */
+/** Copies the key. Free with pfk_aead_destroy(), which wipes it. 0; PFK_E_NOMEM; PFK_E_UNSUPPORTED.
+ */
 int pfk_aead_create(struct pfk_aead **out, const struct pfk_aead_key *key,
                     enum pfk_direction direction);
 void pfk_aead_destroy(struct pfk_aead *aead);
 
 /**
- * Seal in place: writes the sequence to the first 8 bytes, encrypts the next `plain_bytes`, writes the
- * tag behind them. @datagram has room for plain_bytes + PFK_SEAL_BYTES. Never reuse a sequence.
+ * Seal in place: writes the sequence to the first 8 bytes, encrypts the next `plain_bytes`, writes
+ * the tag behind them. @datagram has room for plain_bytes + PFK_SEAL_BYTES. Never reuse a sequence.
  * 0 or PFK_E_INVALID.
  */
 int pfk_aead_seal(struct pfk_aead *aead, uint64_t sequence, uint8_t *datagram, size_t plain_bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Access unit to datagrams: split, pad, protect, seal (reference: sections 5.1 to 5.5). Pure: no clock,
-// no socket.
+// Access unit to datagrams: split, pad, protect, seal (reference: sections 5.1 to 5.5). Pure: no
+// clock, no socket.
 #ifndef PFK_MEDIA_PACKETIZER_H
 #define PFK_MEDIA_PACKETIZER_H
 
@@ -27,7 +27,8 @@ struct pfk_au_meta {
     uint8_t percent; // FEC percent for this unit, 0 to 90
 };
 
-/** The datagrams of one access unit: n_datagrams of datagram_bytes each, back to back (fit for GSO). */
+/** The datagrams of one access unit: n_datagrams of datagram_bytes each, back to back (fit for
+ * GSO). */
 struct pfk_datagrams {
     uint8_t *base; // owned by the packetizer, valid until its next call to pfk_packetize()
     size_t datagram_bytes;
@@ -44,7 +45,8 @@ void pfk_packetizer_destroy(struct pfk_packetizer *p);
 
 /**
  * Lay out one access unit, all data of all blocks first, then all parity, headers filled in, parity
- * computed; not sealed yet. Video and probe filler (flags PFK_AU_PROBE) count frame indexes separately.
+ * computed; not sealed yet. Video and probe filler (flags PFK_AU_PROBE) count frame indexes
+ * separately.
  * @au  borrowed for the call; au_bytes 0 is legal
  * 0; PFK_E_SIZE (over the bound, or more blocks than a header can name); PFK_E_NOMEM.
  */
@@ -52,8 +54,8 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
                   const struct pfk_au_meta *meta, struct pfk_datagrams *out);
 
 /**
- * Seal datagrams first .. first + n - 1 of the last unit, each once, in rising order; so that the first
- * burst can leave before the last is sealed. No-op on a plain data plane.
+ * Seal datagrams first .. first + n - 1 of the last unit, each once, in rising order; so that the
+ * first burst can leave before the last is sealed. No-op on a plain data plane.
  */
 int pfk_packetizer_seal(struct pfk_packetizer *p, unsigned first, unsigned n);
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// How an access unit is cut into blocks and shards (reference: section 5.3): one place for both
+// ends.
+#ifndef PFK_MEDIA_GEOMETRY_H
+#define PFK_MEDIA_GEOMETRY_H
+
+#include "core/media/packetizer.h"
+
+#define PFK_MAX_SHARD_BYTES 1984u
+#define PFK_MAX_PERCENT 90u
+
+struct pfk_geometry {
+    uint64_t n_data;   // data shards in all
+    uint64_t n_blocks; // each of K but the last
+};
+
+static inline struct pfk_geometry pfk_geometry_of(const struct pfk_plane *plane, uint64_t au_bytes)
+{
+    uint64_t n = (au_bytes + plane->shard_bytes - 1) / plane->shard_bytes;
+    n = n ? n : 1;
+    return (struct pfk_geometry){n, (n + plane->max_data_shards - 1) / plane->max_data_shards};
+}
+
+/** Data shards of one block. */
+static inline unsigned pfk_geometry_block_k(const struct pfk_plane *plane,
+                                            const struct pfk_geometry *g, uint64_t block)
+{
+    uint64_t left = g->n_data - block * plane->max_data_shards;
+    return (unsigned)(left < plane->max_data_shards ? left : plane->max_data_shards);
+}
+
+static inline unsigned pfk_percent_of(unsigned k, unsigned percent)
+{
+    return (k * percent + 99) / 100;
+}
+
+/** Largest k + m: what the code allows, and what receivers accept who allow K and `percent` of it.
+ */
+static inline unsigned pfk_geometry_max_shards(const struct pfk_plane *plane, unsigned percent)
+{
+    unsigned limit = plane->field == PFK_FEC_GF16 ? 65535u : 255u;
+    unsigned sum = plane->max_data_shards + pfk_percent_of(plane->max_data_shards, percent);
+    return sum < limit ? sum : limit;
+}
+
+static inline bool pfk_plane_valid(const struct pfk_plane *plane)
+{
+    return plane->shard_bytes >= 2 && plane->shard_bytes % 2 == 0 &&
+           plane->shard_bytes <= PFK_MAX_SHARD_BYTES && plane->max_data_shards >= 1 &&
+           plane->percent <= PFK_MAX_PERCENT &&
+           (plane->field == PFK_FEC_GF16 || plane->max_data_shards <= 255);
+}
+
+#endif
