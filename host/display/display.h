@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct display_config {
