@@ -58,7 +58,12 @@ static void *capture_run(void *arg)
         int err = capture_next(d->capture, &f, CAPTURE_WAIT_MS);
         if (err == PFK_OK) {
             count(&d->pictures);
-            frame_unref(atomic_exchange(&d->slot, f)); // an older one that nobody took
+            struct frame *missed = atomic_exchange(&d->slot, NULL);
+            if (missed) { // nobody took it, so its damage is the new one's too
+                f->n_damage = 0;
+                frame_unref(missed);
+            }
+            atomic_store(&d->slot, f);
             sem_post(&d->work);
         } else if (err != PFK_E_TIMEOUT) {
             atomic_store(&d->capture_status, err);
