@@ -10,17 +10,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static long resident_kb(void)
+// Of the whole process, compositor and its programs not counted.
+static long peak_resident_kb(void)
 {
-    long pages = 0, ignored = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f) {
-        if (fscanf(f, "%ld %ld", &ignored, &pages) != 2) {
-            pages = 0;
-        }
-        fclose(f);
-    }
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? u.ru_maxrss : 0;
 }
 
 static double cpu_seconds(void)
@@ -48,7 +42,7 @@ static void write_file(const struct session_report *r, const char *file, const s
         (json_int_t)r->udp->send_dropped, "packets_dropped_for_test",
         (json_int_t)r->sender->packets_dropped_for_test, "wire_bytes",
         (json_int_t)r->udp->sent_bytes, "udp_path", r->udp_path, "host_rss_kb",
-        (json_int_t)resident_kb(), "host_cpu_seconds", cpu_seconds());
+        (json_int_t)peak_resident_kb(), "host_cpu_seconds", cpu_seconds());
     char temp[600];
     int n = snprintf(temp, sizeof(temp), "%s.part", file);
     bool ok = j && n < (int)sizeof(temp) && json_dump_file(j, temp, JSON_INDENT(2)) == 0 &&
