@@ -18,12 +18,24 @@ static int load(struct settings *s, int argc, const char **argv)
     load(s, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                         \
          (const char *[]){__VA_ARGS__})
 
+static const char *env_name(const struct setting_info *r, char *env, size_t room)
+{
+    snprintf(env, room, "PUNKTFUNK_%s", r->flag);
+    for (char *p = env; *p; p++) {
+        *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    }
+    return env;
+}
+
 static int set_up(void **state)
 {
     static char dir[] = "/tmp/punktfunk-settings-XXXXXX";
-    extern char **environ;
-    environ = NULL;
+    unsetenv("XDG_CONFIG_HOME");
     *state = mkdtemp(dir);
+    for (size_t i = 0; settings_row(i); i++) {
+        char env[64];
+        unsetenv(env_name(settings_row(i), env, sizeof(env)));
+    }
     return setenv("HOME", dir, 1);
 }
 
@@ -56,10 +68,7 @@ static void every_row_is_complete(void **state)
     for (const struct setting_info *r; (r = settings_row(i)); i++) {
         char flag[64], env[64], value[128];
         snprintf(flag, sizeof(flag), "--%s", r->flag);
-        snprintf(env, sizeof(env), "PUNKTFUNK_%s", r->flag);
-        for (char *p = env; *p; p++) {
-            *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-        }
+        env_name(r, env, sizeof(env));
         snprintf(value, sizeof(value), "%s", r->fallback);
         struct settings s;
         CHECK(strlen(r->help) > 15);
