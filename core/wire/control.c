@@ -160,6 +160,11 @@ static bool read_fields(struct pfk_reader *r, struct pfk_control *m, size_t n)
     return false;
 }
 
+bool pfk_control_is_typed(const uint8_t *body, size_t n)
+{
+    return n >= sizeof(magic) && memcmp(body, magic, sizeof(magic)) == 0;
+}
+
 int pfk_control_parse(struct pfk_control *m, const uint8_t *body, size_t n)
 {
     if (n < HEAD_BYTES || memcmp(body, magic, sizeof(magic)) != 0) {

@@ -91,6 +91,9 @@ struct pfk_control {
  * (a type this version does not know: drop it too).
  */
 int pfk_control_parse(struct pfk_control *m, const uint8_t *body, size_t n);
+
+/** Does it begin as a typed message, whatever follows? */
+bool pfk_control_is_typed(const uint8_t *body, size_t n);
 void pfk_control_emit(const struct pfk_control *m, struct pfk_writer *w);
 
 /**

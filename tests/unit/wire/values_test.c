@@ -359,20 +359,20 @@ static void timing_is_emitted_in_its_three_lengths(void **state)
                            .convert_us = 6};
     uint8_t want[64], got[64];
     CHECK_EQ(from_hex("cf 8877665544332211 01000000 02000000 03000000 04000000 00000000"
-                      "05000000 06000000",
+                      "50467374 05000000 06000000",
                       want, sizeof(want)),
-             37);
+             41);
     for (int form = 0; form < 3; form++) {
         t.has_stages = form >= 1;
         t.has_detail = form == 2;
-        size_t n = form == 0 ? 13 : form == 1 ? 25 : 37;
+        size_t n = form == 0 ? 13 : form == 1 ? 25 : 41;
         struct pfk_writer w = pfk_writer_init(got, sizeof(got));
         pfk_timing_emit(&t, &w);
         CHECK_EQ(w.p - got, n);
         assert_memory_equal(got, want, n);
     }
     struct pfk_timing p;
-    CHECK_EQ(pfk_timing_parse(&p, want, 37), PFK_OK);
+    CHECK_EQ(pfk_timing_parse(&p, want, 41), PFK_OK);
     CHECK_EQ(p.capture_us, 5);
     CHECK_EQ(p.convert_us, 6);
 }
