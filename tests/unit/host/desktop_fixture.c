@@ -63,8 +63,8 @@ int fixture_setup(void **state)
 int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
-    if (f->log[0]) {
-        print_message("logged: %s", f->log);
+    for (char *rest = f->log, *line; (line = strtok_r(rest, "\n", &rest));) {
+        print_message("# logged: %s\n", line); // a comment in TAP
     }
     bool removed = process_remove_folder(f->folder);
     free(f);
@@ -80,7 +80,7 @@ void fixture_need_sway(void)
             return;
         }
     }
-    print_message("skipped: sway is not installed (apt install sway)\n");
+    print_message("# skipped: sway is not installed (apt install sway)\n");
     skip();
 }
 
@@ -157,7 +157,7 @@ _Noreturn static void become_plain_user(int program, const char *folder, int out
 static void all_of_it_holds_for_a_plain_user(void **state)
 {
     if (geteuid() != 0) {
-        print_message("skipped: this already is a plain user; root runs both\n");
+        print_message("# skipped: this already is a plain user; root runs both\n");
         skip();
     }
     char folder[] = "/tmp/pf-plain-XXXXXX", card[64], text[4096];

@@ -398,7 +398,7 @@ static void an_unknown_account_is_refused(void **state)
     fixture_need_sway();
     struct fixture *f = *state;
     if (geteuid() != 0) {
-        print_message("skipped: only root chooses the account\n");
+        print_message("# skipped: only root chooses the account\n");
         skip();
     }
     static const char *const bad[] = {"no-such-account-here", "root"};
