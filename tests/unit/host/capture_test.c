@@ -25,7 +25,6 @@ struct desktop {
 // A desktop that shows the card, or with a command what that shows.
 static struct desktop open_desktop(void **state, const char *command)
 {
-    fixture_need_sway();
     struct desktop d = {.f = *state};
     d.f->cfg.command = command;
     CHECK_EQ(display_open(&d.display, &d.f->cfg), PFK_OK);

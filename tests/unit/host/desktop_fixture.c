@@ -71,17 +71,16 @@ int fixture_teardown(void **state)
     return removed ? 0 : -1;
 }
 
-void fixture_need_sway(void)
+static bool has_sway(void)
 {
     for (const char *p = getenv("PATH"); p && *p; p += strcspn(p, ":"), p += *p == ':') {
         char path[4096];
         snprintf(path, sizeof(path), "%.*s/sway", (int)strcspn(p, ":"), p);
         if (access(path, X_OK) == 0) {
-            return;
+            return true;
         }
     }
-    print_message("# skipped: sway is not installed (apt install sway)\n");
-    skip();
+    return false;
 }
 
 void fixture_desktop_folder(const struct display *d, char out[108])
@@ -156,10 +155,6 @@ _Noreturn static void become_plain_user(int program, const char *folder, int out
 
 static void all_of_it_holds_for_a_plain_user(void **state)
 {
-    if (geteuid() != 0) {
-        print_message("# skipped: this already is a plain user; root runs both\n");
-        skip();
-    }
     char folder[] = "/tmp/pf-plain-XXXXXX", card[64], text[4096];
     CHECK(mkdtemp(folder) != NULL);
     snprintf(card, sizeof(card), "%s/testcard", folder);
@@ -187,10 +182,15 @@ static void all_of_it_holds_for_a_plain_user(void **state)
 int fixture_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                  size_t n_tests)
 {
-    bool second = argc > 1 && strcmp(argv[1], PLAIN_USER) == 0;
+    // Not cmocka's skip(): meson takes its "not ok # SKIP" for a failure.
+    if (!has_sway()) {
+        printf("1..0 # SKIP sway is not installed (apt install sway)\n");
+        return 0;
+    }
     struct CMUnitTest all[64];
     CHECK(n_tests < 64);
     memcpy(all, tests, n_tests * sizeof(all[0]));
     all[n_tests] = (struct CMUnitTest)cmocka_unit_test(all_of_it_holds_for_a_plain_user);
-    return _cmocka_run_group_tests(name, all, n_tests + !second, NULL, NULL);
+    bool second = argc > 1 && strcmp(argv[1], PLAIN_USER) == 0;
+    return _cmocka_run_group_tests(name, all, n_tests + (!second && geteuid() == 0), NULL, NULL);
 }

@@ -23,9 +23,6 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
-/** Skips the running test where there is no sway. */
-void fixture_need_sway(void);
-
 /** XDG_RUNTIME_DIR of the desktop. */
 void fixture_desktop_folder(const struct display *d, char out[108]);
 
@@ -40,7 +37,7 @@ struct capture *fixture_capture(struct fixture *f, const struct display *d,
  * caller unrefs it. */
 struct frame *fixture_next_card(struct capture *c, uint32_t *counter);
 
-/** main() of a test program: runs the group, as root twice. */
+/** main() of a test program: runs the group, as root twice; skips it all where there is no sway. */
 int fixture_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                  size_t n_tests);
 
