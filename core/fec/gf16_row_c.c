@@ -4,12 +4,20 @@
 
 enum { CHUNK = 64, HALF = 32 };
 
-static inline void product(uint8_t *low, uint8_t *high, uint8_t y_low, uint8_t y_high,
-                           const struct pfk_gf16_table *t)
+static inline uint8_t product(const struct pfk_gf16_nibbles *t, unsigned byte)
 {
-    unsigned n0 = y_low & 15u, n1 = y_low >> 4, n2 = y_high & 15u, n3 = y_high >> 4;
-    *low = t->low[0][n0] ^ t->low[1][n1] ^ t->low[2][n2] ^ t->low[3][n3];
-    *high = t->high[0][n0] ^ t->high[1][n1] ^ t->high[2][n2] ^ t->high[3][n3];
+    return t->lower[byte & 15] ^ t->upper[byte >> 4];
+}
+
+static void convert(uint8_t *restrict to, const uint8_t *restrict from,
+                    const struct pfk_gf16_nibbles *t, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += CHUNK) {
+        for (size_t i = at; i < at + HALF; i++) {
+            to[i] = from[i] ^ product(t, from[i + HALF]);
+            to[i + HALF] = from[i + HALF];
+        }
+    }
 }
 
 static void add(uint8_t *restrict x, const uint8_t *restrict y, size_t bytes)
@@ -22,12 +30,14 @@ static void add(uint8_t *restrict x, const uint8_t *restrict y, size_t bytes)
 static void muladd(uint8_t *restrict x, const uint8_t *restrict y, const struct pfk_gf16_table *t,
                    size_t bytes)
 {
+    if (t->kind == PFK_GF16_ZERO) {
+        return;
+    }
     for (size_t at = 0; at < bytes; at += CHUNK) {
         for (size_t i = at; i < at + HALF; i++) {
-            uint8_t low, high;
-            product(&low, &high, y[i], y[i + HALF], t);
-            x[i] ^= low;
-            x[i + HALF] ^= high;
+            unsigned low = y[i], high = y[i + HALF], p = product(&t->p, low);
+            x[i] ^= (uint8_t)(p ^ product(&t->q, high));
+            x[i + HALF] ^= (uint8_t)(p ^ product(&t->r, low ^ high));
         }
     }
 }
@@ -36,7 +46,9 @@ static void mul(uint8_t *x, const struct pfk_gf16_table *t, size_t bytes)
 {
     for (size_t at = 0; at < bytes; at += CHUNK) {
         for (size_t i = at; i < at + HALF; i++) {
-            product(&x[i], &x[i + HALF], x[i], x[i + HALF], t);
+            unsigned low = x[i], high = x[i + HALF], p = product(&t->p, low);
+            x[i] = (uint8_t)(p ^ product(&t->q, high));
+            x[i + HALF] = (uint8_t)(p ^ product(&t->r, low ^ high));
         }
     }
 }
@@ -53,10 +65,39 @@ static void ifft2(uint8_t *x, uint8_t *y, const struct pfk_gf16_table *t, size_t
     muladd(x, y, t, bytes);
 }
 
+static void fft4(uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t, size_t bytes)
+{
+    fft2(x, x + 2 * stride, t->far, bytes);
+    fft2(x + stride, x + 3 * stride, t->far, bytes);
+    fft2(x, x + stride, t->near[0], bytes);
+    fft2(x + 2 * stride, x + 3 * stride, t->near[1], bytes);
+}
+
+static void ifft4(uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t, size_t bytes)
+{
+    ifft2(x, x + stride, t->near[0], bytes);
+    ifft2(x + 2 * stride, x + 3 * stride, t->near[1], bytes);
+    ifft2(x, x + 2 * stride, t->far, bytes);
+    ifft2(x + stride, x + 3 * stride, t->far, bytes);
+}
+
+static void ifft4_add(uint8_t *sum, uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t,
+                      size_t bytes)
+{
+    ifft4(x, stride, t, bytes);
+    for (size_t i = 0; i < 4; i++) {
+        add(sum + i * stride, x + i * stride, bytes);
+    }
+}
+
 const struct pfk_gf16_row pfk_gf16_row_c = {
     .name = "c",
+    .convert = convert,
     .fft2 = fft2,
     .ifft2 = ifft2,
+    .fft4 = fft4,
+    .ifft4 = ifft4,
+    .ifft4_add = ifft4_add,
     .muladd = muladd,
     .mul = mul,
     .add = add,
