@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64, WORK_TARGET_BYTES = 256 << 10 };
+// Transforms run depth first, so the work memory may well exceed the second-level cache; larger
+// columns cost less set-up for each shard.
+enum { CHUNK = PFK_GF16_CHUNK, WORK_TARGET_BYTES = 1 << 20 };
 
 // Best first.
 static const struct pfk_gf16_row *const rows[] = {
@@ -95,25 +97,6 @@ void pfk_gf16_destroy(struct pfk_gf16 *fec)
     free(fec);
 }
 
-const struct pfk_gf16_table *pfk_gf16_times(struct pfk_gf16 *fec, unsigned v)
-{
-    if (!fec->times.filled[v]) {
-        pfk_gf16_table_init(&fec->times.tables[v], &fec->field, (uint16_t)v);
-        fec->times.filled[v] = 1;
-    }
-    return &fec->times.tables[v];
-}
-
-const struct pfk_gf16_table *pfk_gf16_over(struct pfk_gf16 *fec, unsigned v)
-{
-    if (!fec->over.filled[v]) {
-        pfk_gf16_table_init(&fec->over.tables[v], &fec->field,
-                            pfk_gf16_div(&fec->field, 1, (uint16_t)v));
-        fec->over.filled[v] = 1;
-    }
-    return &fec->over.tables[v];
-}
-
 static unsigned log2_ceil(unsigned n)
 {
     return n <= 1 ? 0 : 32u - (unsigned)__builtin_clz(n - 1);
@@ -129,9 +112,13 @@ struct pfk_gf16_layout pfk_gf16_layout(unsigned k, unsigned m)
 
 int pfk_gf16_check(unsigned k, unsigned m, size_t shard_bytes)
 {
-    bool valid = k >= 1 && k <= PFK_GF16_MAX_SHARDS && m <= PFK_GF16_MAX_SHARDS - k &&
-                 shard_bytes >= 2 && shard_bytes % 2 == 0 && shard_bytes < SIZE_MAX / 2;
-    return valid ? 0 : PFK_E_INVALID;
+    if (k < 1 || k > PFK_GF16_MAX_SHARDS || m > PFK_GF16_MAX_SHARDS - k || shard_bytes < 2 ||
+        shard_bytes % 2 != 0 || shard_bytes > SIZE_MAX / 2) {
+        return PFK_E_INVALID;
+    }
+    // The field has 65536 points, and the first shards take a power of two of them.
+    struct pfk_gf16_layout l = pfk_gf16_layout(k, m);
+    return l.c + (l.high ? k : m) <= 65536 ? 0 : PFK_E_INVALID;
 }
 
 static size_t round_up(size_t n, size_t unit)
@@ -174,16 +161,22 @@ struct pfk_gf16_column pfk_gf16_column(size_t at, size_t slice, size_t shard_byt
     return (struct pfk_gf16_column){at, bytes, round_up(bytes, CHUNK), pfk_gf16_stride(slice)};
 }
 
+void pfk_gf16_spread(uint8_t chunk[CHUNK], const uint8_t *tail, size_t bytes)
+{
+    size_t half = bytes / 2;
+    memset(chunk, 0, CHUNK);
+    memcpy(chunk, tail, half);
+    memcpy(chunk + CHUNK / 2, tail + half, half);
+}
+
 void pfk_gf16_load(const struct pfk_gf16 *fec, uint8_t *slot, const uint8_t *shard,
                    const struct pfk_gf16_column *col)
 {
-    size_t whole = col->bytes / CHUNK * CHUNK, half_tail = (col->bytes - whole) / 2;
+    size_t whole = col->bytes / CHUNK * CHUNK;
     fec->row->convert(slot, shard + col->at, &fec->convert, whole);
-    if (half_tail) {
-        const uint8_t *tail = shard + col->at + whole;
-        uint8_t chunk[CHUNK] = {0};
-        memcpy(chunk, tail, half_tail);
-        memcpy(chunk + CHUNK / 2, tail + half_tail, half_tail);
+    if (whole < col->bytes) {
+        uint8_t chunk[CHUNK];
+        pfk_gf16_spread(chunk, shard + col->at + whole, col->bytes - whole);
         fec->row->convert(slot + whole, chunk, &fec->convert, CHUNK);
     }
 }

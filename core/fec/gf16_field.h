@@ -74,8 +74,8 @@ struct pfk_gf16_twiddles {
 
 /**
  * Kernels over whole 64-byte chunks: 32 low bytes, then the 32 high bytes of the same symbols.
- * `bytes` is a multiple of 64. Buffers do not overlap and, except for `convert` and `add`, are
- * 64-byte aligned.
+ * `bytes` is a multiple of 64. Buffers do not overlap; work slots are 64-byte aligned, shards
+ * (either side of `convert` and `add`, `from`) are where the caller has them.
  */
 struct pfk_gf16_row {
     const char *name;
@@ -94,6 +94,10 @@ struct pfk_gf16_row {
     // the same, added to the slots at `sum`; those at x are left undefined
     void (*ifft4_add)(uint8_t *sum, uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t,
                       size_t bytes);
+    // convert from four shards to the slots at x, then ifft4
+    void (*ifft4_load)(uint8_t *x, size_t stride, const uint8_t *const from[4],
+                       const struct pfk_gf16_nibbles *c, const struct pfk_gf16_twiddles *t,
+                       size_t bytes);
     // x ^= t*y
     void (*muladd)(uint8_t *x, const uint8_t *y, const struct pfk_gf16_table *t, size_t bytes);
     // x = t*x

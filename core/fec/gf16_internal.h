@@ -6,6 +6,9 @@
 #include "core/fec/gf16.h"
 #include "core/fec/gf16_field.h"
 
+/** What the kernels work on: 32 low bytes, then the 32 high bytes of the same symbols. */
+#define PFK_GF16_CHUNK 64
+
 /** Tables by constant, filled when first used: pages never touched cost nothing. */
 struct pfk_gf16_tables {
     struct pfk_gf16_table *tables; // 65536
@@ -25,8 +28,25 @@ struct pfk_gf16 {
     uint32_t *row_log, *column_log;
 };
 
-const struct pfk_gf16_table *pfk_gf16_times(struct pfk_gf16 *fec, unsigned v);
-const struct pfk_gf16_table *pfk_gf16_over(struct pfk_gf16 *fec, unsigned v);
+static inline const struct pfk_gf16_table *pfk_gf16_times(struct pfk_gf16 *fec, unsigned v)
+{
+    if (__builtin_expect(!fec->times.filled[v], 0)) {
+        pfk_gf16_table_init(&fec->times.tables[v], &fec->field, (uint16_t)v);
+        fec->times.filled[v] = 1;
+    }
+    return &fec->times.tables[v];
+}
+
+/** v != 0. */
+static inline const struct pfk_gf16_table *pfk_gf16_over(struct pfk_gf16 *fec, unsigned v)
+{
+    if (__builtin_expect(!fec->over.filled[v], 0)) {
+        pfk_gf16_table_init(&fec->over.tables[v], &fec->field,
+                            pfk_gf16_div(&fec->field, 1, (uint16_t)v));
+        fec->over.filled[v] = 1;
+    }
+    return &fec->over.tables[v];
+}
 
 /** PFK_E_INVALID, or 0 for what gf16.h allows. */
 int pfk_gf16_check(unsigned k, unsigned m, size_t shard_bytes);
@@ -53,9 +73,9 @@ static inline unsigned pfk_gf16_parity_point(const struct pfk_gf16_layout *l, un
 }
 
 /**
- * Shards are worked on in columns, so that a column of all work slots stays in the second-level
- * cache. `bytes` of a shard from `at` on are real, `padded` are worked on: a tail shorter than a
- * chunk is spread out to a whole one, its high bytes moved to where the kernels expect them.
+ * Shards are worked on in columns, which bounds the work memory. `bytes` of a shard from `at` on
+ * are real, `padded` are worked on: a tail shorter than a chunk is spread out to a whole one, its
+ * high bytes moved to where the kernels expect them.
  */
 struct pfk_gf16_column {
     size_t at, bytes, padded;
@@ -70,6 +90,9 @@ int pfk_gf16_work_reserve(struct pfk_gf16 *fec, size_t n_work, size_t shard_byte
 size_t pfk_gf16_stride(size_t slice);
 
 struct pfk_gf16_column pfk_gf16_column(size_t at, size_t slice, size_t shard_bytes);
+
+/** A shard's tail of less than a chunk to a whole one: the halves apart, zeros behind each. */
+void pfk_gf16_spread(uint8_t chunk[PFK_GF16_CHUNK], const uint8_t *tail, size_t bytes);
 
 /** One column of a shard to a work slot, as pairs, and back. */
 void pfk_gf16_load(const struct pfk_gf16 *fec, uint8_t *slot, const uint8_t *shard,

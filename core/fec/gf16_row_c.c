@@ -81,6 +81,16 @@ static void ifft4(uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t, 
     ifft2(x + stride, x + 3 * stride, t->far, bytes);
 }
 
+static void ifft4_load(uint8_t *x, size_t stride, const uint8_t *const from[4],
+                       const struct pfk_gf16_nibbles *c, const struct pfk_gf16_twiddles *t,
+                       size_t bytes)
+{
+    for (size_t i = 0; i < 4; i++) {
+        convert(x + i * stride, from[i], c, bytes);
+    }
+    ifft4(x, stride, t, bytes);
+}
+
 static void ifft4_add(uint8_t *sum, uint8_t *x, size_t stride, const struct pfk_gf16_twiddles *t,
                       size_t bytes)
 {
@@ -98,6 +108,7 @@ const struct pfk_gf16_row pfk_gf16_row_c = {
     .fft4 = fft4,
     .ifft4 = ifft4,
     .ifft4_add = ifft4_add,
+    .ifft4_load = ifft4_load,
     .muladd = muladd,
     .mul = mul,
     .add = add,

@@ -47,16 +47,51 @@ static void load_slot(const struct transform *f, unsigned at)
     }
 }
 
-// Values of the 1 << shift points from slot `at` on to coefficients, added to the slots at `sum` if
-// there are any.
-static void ifft(const struct transform *f, unsigned at, unsigned shift, uint8_t *sum)
+// The innermost four: loaded and transformed in one go where all are there.
+static void load_four(const struct transform *f, unsigned at, const struct pfk_gf16_twiddles *t)
 {
     const struct pfk_gf16_row *row = f->fec->row;
     const struct pfk_gf16_column *col = f->col;
-    if (at >= f->n && !sum) {
-        for (unsigned i = 0; i < 1u << shift; i++) {
-            memset(slot_at(f, at + i), 0, col->padded);
+    const uint8_t *from[4];
+    bool all = at + 4 <= f->n;
+    for (unsigned i = 0; all && i < 4; i++) {
+        all = f->data[at + i] != NULL;
+        from[i] = all ? f->data[at + i] + col->at : NULL;
+    }
+    if (!all) {
+        for (unsigned i = 0; i < 4; i++) {
+            load_slot(f, at + i);
         }
+        row->ifft4(slot_at(f, at), col->stride, t, col->padded);
+        return;
+    }
+    size_t whole = col->bytes / PFK_GF16_CHUNK * PFK_GF16_CHUNK;
+    row->ifft4_load(slot_at(f, at), col->stride, from, &f->fec->convert, t, whole);
+    if (whole < col->bytes) {
+        uint8_t tails[4][PFK_GF16_CHUNK];
+        for (unsigned i = 0; i < 4; i++) {
+            pfk_gf16_spread(tails[i], from[i] + whole, col->bytes - whole);
+            from[i] = tails[i];
+        }
+        row->ifft4_load(slot_at(f, at) + whole, col->stride, from, &f->fec->convert, t,
+                        PFK_GF16_CHUNK);
+    }
+}
+
+static void clear(const struct transform *f, unsigned at, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        memset(slot_at(f, at + i), 0, f->col->padded);
+    }
+}
+
+// Values of the 1 << shift points from slot `at` on, read from the shards, to coefficients.
+static void ifft(const struct transform *f, unsigned at, unsigned shift)
+{
+    const struct pfk_gf16_row *row = f->fec->row;
+    const struct pfk_gf16_column *col = f->col;
+    if (at >= f->n) {
+        clear(f, at, 1u << shift);
         return;
     }
     if (shift < 2) {
@@ -66,23 +101,42 @@ static void ifft(const struct transform *f, unsigned at, unsigned shift, uint8_t
             row->ifft2(slot_at(f, at), slot_at(f, at + 1), pfk_gf16_times(f->fec, f->first + at),
                        col->padded);
         }
-        for (unsigned i = 0; sum && i < 1u << shift; i++) {
-            row->add(sum + i * col->stride, slot_at(f, at + i), col->padded);
+        return;
+    }
+    struct pfk_gf16_twiddles t = twiddles(f, at, shift);
+    if (shift == 2) {
+        load_four(f, at, &t);
+        return;
+    }
+    unsigned quarter = 1u << (shift - 2);
+    for (unsigned i = 0; i < 4; i++) {
+        ifft(f, at + i * quarter, shift - 2);
+    }
+    for (unsigned i = 0; i < quarter; i++) {
+        row->ifft4(slot_at(f, at + i), quarter * col->stride, &t, col->padded);
+    }
+}
+
+// The same for all 1 << shift slots, added to those at `sum`: the last pass does both.
+static void ifft_add(const struct transform *f, unsigned shift, uint8_t *sum)
+{
+    const struct pfk_gf16_row *row = f->fec->row;
+    const struct pfk_gf16_column *col = f->col;
+    if (shift <= 2) {
+        ifft(f, 0, shift);
+        for (unsigned i = 0; i < 1u << shift; i++) {
+            row->add(sum + i * col->stride, slot_at(f, i), col->padded);
         }
         return;
     }
     unsigned quarter = 1u << (shift - 2);
     for (unsigned i = 0; i < 4; i++) {
-        ifft(f, at + i * quarter, shift - 2, NULL);
+        ifft(f, i * quarter, shift - 2);
     }
-    struct pfk_gf16_twiddles t = twiddles(f, at, shift);
+    struct pfk_gf16_twiddles t = twiddles(f, 0, shift);
     for (unsigned i = 0; i < quarter; i++) {
-        if (sum) {
-            row->ifft4_add(sum + i * col->stride, slot_at(f, at + i), quarter * col->stride, &t,
-                           col->padded);
-        } else {
-            row->ifft4(slot_at(f, at + i), quarter * col->stride, &t, col->padded);
-        }
+        row->ifft4_add(sum + i * col->stride, slot_at(f, i), quarter * col->stride, &t,
+                       col->padded);
     }
 }
 
@@ -130,8 +184,12 @@ void pfk_gf16_encode_column(struct pfk_gf16 *fec, const struct pfk_gf16_layout *
         f.first = pfk_gf16_data_point(l, base);
         f.n = at_most(l->k - base, l->c);
         f.data = data + base;
-        f.work = base ? other : sum;
-        ifft(&f, 0, l->shift, base ? sum : NULL);
+        if (base == 0) {
+            ifft(&f, 0, l->shift);
+        } else {
+            f.work = other;
+            ifft_add(&f, l->shift, sum);
+        }
     }
     for (unsigned base = 0; base < n_rows; base += l->c) {
         f.first = pfk_gf16_parity_point(l, base);
