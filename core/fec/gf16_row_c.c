@@ -2,21 +2,24 @@
 // The portable row: the reference that every other row is tested against.
 #include "core/fec/gf16_field.h"
 
+#include <string.h>
+
 enum { CHUNK = 64, HALF = 32 };
 
-static inline uint8_t product(const struct pfk_gf16_nibbles *t, unsigned byte)
+// x += t * y, eight bytes a step: a byte of `ones` is 1 where y has the bit, so the product with
+// that bit's 8-bit constant carries into no neighbour.
+static void muladd_half(uint8_t *x, const uint8_t *y, const struct pfk_gf16_nibbles *t)
 {
-    return t->lower[byte & 15] ^ t->upper[byte >> 4];
-}
-
-static void convert(uint8_t *restrict to, const uint8_t *restrict from,
-                    const struct pfk_gf16_nibbles *t, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += CHUNK) {
-        for (size_t i = at; i < at + HALF; i++) {
-            to[i] = from[i] ^ product(t, from[i + HALF]);
-            to[i + HALF] = from[i + HALF];
+    const uint64_t ones = 0x0101010101010101u;
+    for (size_t at = 0; at < HALF; at += sizeof(uint64_t)) {
+        uint64_t v, sum;
+        memcpy(&v, y + at, sizeof(v));
+        memcpy(&sum, x + at, sizeof(sum));
+        for (unsigned bit = 0; bit < 4; bit++) {
+            sum ^= (v >> bit & ones) * t->lower[1u << bit];
+            sum ^= (v >> (bit + 4) & ones) * t->upper[1u << bit];
         }
+        memcpy(x + at, &sum, sizeof(sum));
     }
 }
 
@@ -27,29 +30,42 @@ static void add(uint8_t *restrict x, const uint8_t *restrict y, size_t bytes)
     }
 }
 
+static void convert(uint8_t *restrict to, const uint8_t *restrict from,
+                    const struct pfk_gf16_nibbles *t, size_t bytes)
+{
+    memcpy(to, from, bytes);
+    for (size_t at = 0; at < bytes; at += CHUNK) {
+        muladd_half(to + at, from + at + HALF, t);
+    }
+}
+
 static void muladd(uint8_t *restrict x, const uint8_t *restrict y, const struct pfk_gf16_table *t,
                    size_t bytes)
 {
-    if (t->kind == PFK_GF16_ZERO) {
-        return;
-    }
-    for (size_t at = 0; at < bytes; at += CHUNK) {
-        for (size_t i = at; i < at + HALF; i++) {
-            unsigned low = y[i], high = y[i + HALF], p = product(&t->p, low);
-            x[i] ^= (uint8_t)(p ^ product(&t->q, high));
-            x[i + HALF] ^= (uint8_t)(p ^ product(&t->r, low ^ high));
+    for (size_t at = 0; at < bytes && t->kind != PFK_GF16_ZERO; at += CHUNK) {
+        uint8_t *low = x + at, *high = low + HALF;
+        const uint8_t *y_low = y + at, *y_high = y_low + HALF;
+        uint8_t p[HALF] = {0}, sum[HALF];
+        muladd_half(p, y_low, &t->p);
+        add(low, p, HALF);
+        if (t->kind == PFK_GF16_BYTES) {
+            muladd_half(high, y_high, &t->p);
+            continue;
         }
+        memcpy(sum, y_low, HALF);
+        add(sum, y_high, HALF);
+        muladd_half(low, y_high, &t->q);
+        add(high, p, HALF);
+        muladd_half(high, sum, &t->r);
     }
 }
 
 static void mul(uint8_t *x, const struct pfk_gf16_table *t, size_t bytes)
 {
     for (size_t at = 0; at < bytes; at += CHUNK) {
-        for (size_t i = at; i < at + HALF; i++) {
-            unsigned low = x[i], high = x[i + HALF], p = product(&t->p, low);
-            x[i] = (uint8_t)(p ^ product(&t->q, high));
-            x[i + HALF] = (uint8_t)(p ^ product(&t->r, low ^ high));
-        }
+        uint8_t product[CHUNK] = {0};
+        muladd(product, x + at, t, CHUNK);
+        memcpy(x + at, product, CHUNK);
     }
 }
 
