@@ -1,30 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// fec-check: a file of GF(2^16) parity vectors through every row this CPU runs, decode included.
-//
-// The file is a list of {"k", "m", "shard_bytes", "seed", "parity_sha256"}: data bytes are the
-// little-endian outputs of SplitMix64 started at `seed`, shard after shard, each shard rounded up
-// to 8 bytes when drawing; the hash is over the parity shards in order.
+// fec-check: runs a file of GF(2^16) parity vectors through every row this CPU runs, both ways.
 #include "core/base/status.h"
 #include "core/fec/gf16.h"
 
 #include <gnutls/crypto.h>
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAX_VECTORS = 10000, N_LOSSES = 4, MAX_SHARD_BYTES = 65536 };
 
 struct vector {
     unsigned k, m;
     size_t shard_bytes;
     uint64_t seed;
-    const char *sha256;
+    uint8_t sha256[32];
 };
 
-struct shards {
-    uint8_t *memory, *work;
-    uint8_t **data, **parity, **broken;
-    bool *have;
+// The shards of one vector, each an allocation of its own: an overrun does not hit its neighbour.
+struct block {
+    const struct vector *v;
+    uint8_t **data, **parity, **original; // k, m, k
+    const uint8_t **arrived;              // m, NULL = lost
+    bool *have, *lost;                    // k, k + m
 };
+
+static void usage(FILE *to)
+{
+    fputs(
+        "Usage: fec-check FILE.json\n"
+        "\n"
+        "Encodes every vector of FILE with every GF(2^16) row this CPU runs and compares the\n"
+        "parity's SHA-256, then loses shards and checks that decoding restores them.\n"
+        "One line for each vector and row.\n"
+        "\n"
+        "FILE is a list of {\"k\", \"m\", \"shard_bytes\", \"seed\", \"parity_sha256\"}. The data "
+        "are "
+        "the\n"
+        "little-endian outputs of SplitMix64 started at `seed`, shard after shard; a shard draws\n"
+        "whole outputs. The hash runs over the parity shards in order.\n"
+        "\n"
+        "Exit status: 0 all good, 1 a mismatch, 2 FILE cannot be used.\n"
+        "Example: fec-check tests/vectors/fec-gf16.json\n",
+        to);
+}
 
 static uint64_t splitmix64(uint64_t *state)
 {
@@ -34,176 +56,243 @@ static uint64_t splitmix64(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static void shards_free(struct shards *s)
+static bool parse_sha256(const char *hex, uint8_t out[32])
 {
-    free(s->memory);
-    free(s->work);
-    free(s->data);
-    free(s->parity);
-    free(s->broken);
-    free(s->have);
+    size_t n = 32;
+    const gnutls_datum_t text = {(unsigned char *)(uintptr_t)hex, (unsigned)strlen(hex)};
+    return text.size == 64 && gnutls_hex_decode(&text, out, &n) == 0 && n == 32;
 }
 
-static bool shards_make(struct shards *s, const struct vector *v)
+static bool parse_vector(struct vector *v, json_t *json, const char *file, size_t index)
 {
-    *s = (struct shards){
-        .memory = malloc((size_t)(v->k + v->m) * v->shard_bytes),
-        .work = malloc((size_t)v->k * v->shard_bytes),
-        .data = calloc(v->k, sizeof(uint8_t *)),
-        .parity = calloc(v->m, sizeof(uint8_t *)),
-        .broken = calloc(v->k, sizeof(uint8_t *)),
-        .have = calloc(v->k, sizeof(bool)),
-    };
-    if (!s->memory || !s->work || !s->data || !s->parity || !s->broken || !s->have) {
-        shards_free(s);
+    json_error_t error;
+    json_int_t k, m, shard_bytes, seed;
+    const char *sha256;
+    if (json_unpack_ex(json, &error, JSON_STRICT, "{s:I, s:I, s:I, s:I, s:s}", "k", &k, "m", &m,
+                       "shard_bytes", &shard_bytes, "seed", &seed, "parity_sha256", &sha256) != 0) {
+        fprintf(stderr, "fec-check: %s: vector %zu: %s\n", file, index, error.text);
         return false;
     }
+    const char *wrong = NULL;
+    if (k < 1 || m < 1 || k > PFK_GF16_MAX_SHARDS || m > PFK_GF16_MAX_SHARDS - k) {
+        wrong = "k and m must be at least 1 and together at most 65535";
+    } else if (shard_bytes < 2 || shard_bytes > MAX_SHARD_BYTES || shard_bytes % 2 != 0) {
+        wrong = "shard_bytes must be even, from 2 to 65536";
+    } else if (!parse_sha256(sha256, v->sha256)) {
+        wrong = "parity_sha256 must be 64 hex digits";
+    }
+    if (wrong) {
+        fprintf(stderr, "fec-check: %s: vector %zu: %s\n", file, index, wrong);
+        return false;
+    }
+    v->k = (unsigned)k;
+    v->m = (unsigned)m;
+    v->shard_bytes = (size_t)shard_bytes;
+    v->seed = (uint64_t)seed;
+    return true;
+}
+
+// The file's vectors, or NULL with the reason printed. Free with free().
+static struct vector *load(const char *file, size_t *n)
+{
+    json_error_t error;
+    json_t *root = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
+    if (!root) {
+        // jansson numbers lines from 1 once it has read something.
+        if (error.line > 0) {
+            fprintf(stderr, "fec-check: %s:%d: %s\n", file, error.line, error.text);
+        } else {
+            fprintf(stderr, "fec-check: %s\n", error.text);
+        }
+        return NULL;
+    }
+    struct vector *vectors = NULL;
+    *n = json_array_size(root);
+    if (*n == 0 || *n > MAX_VECTORS) {
+        fprintf(stderr, "fec-check: %s: must be a list of 1 to %d vectors\n", file, MAX_VECTORS);
+    } else {
+        vectors = calloc(*n, sizeof(*vectors));
+    }
+    for (size_t i = 0; vectors && i < *n; i++) {
+        if (!parse_vector(&vectors[i], json_array_get(root, i), file, i)) {
+            free(vectors);
+            vectors = NULL;
+        }
+    }
+    json_decref(root);
+    return vectors;
+}
+
+// A tool that runs out of memory has nothing better to do than to say so.
+static void *need(void *memory)
+{
+    if (!memory) {
+        fputs("fec-check: out of memory\n", stderr);
+        exit(2);
+    }
+    return memory;
+}
+
+static uint8_t **shards_new(unsigned n, size_t bytes)
+{
+    uint8_t **shards = need(calloc(n, sizeof(*shards)));
+    for (unsigned i = 0; i < n; i++) {
+        shards[i] = need(calloc(1, bytes));
+    }
+    return shards;
+}
+
+static void shards_free(uint8_t **shards, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        free(shards[i]);
+    }
+    free(shards);
+}
+
+static struct block block_new(const struct vector *v)
+{
+    struct block b = {
+        .v = v,
+        .data = shards_new(v->k, v->shard_bytes),
+        .parity = shards_new(v->m, v->shard_bytes),
+        .original = shards_new(v->k, v->shard_bytes),
+        .arrived = need(calloc(v->m, sizeof(*b.arrived))),
+        .have = need(calloc(v->k, sizeof(*b.have))),
+        .lost = need(calloc(v->k + v->m, sizeof(*b.lost))),
+    };
     uint64_t state = v->seed;
     for (unsigned i = 0; i < v->k; i++) {
-        s->data[i] = s->memory + i * v->shard_bytes;
-        s->broken[i] = s->work + i * v->shard_bytes;
         for (size_t at = 0; at < v->shard_bytes; at += 8) {
-            uint64_t word = splitmix64(&state);
-            for (size_t b = 0; b < 8 && at + b < v->shard_bytes; b++) {
-                s->data[i][at + b] = (uint8_t)(word >> (8 * b));
+            uint64_t drawn = splitmix64(&state);
+            for (size_t n = 0; n < 8 && at + n < v->shard_bytes; n++) {
+                b.data[i][at + n] = (uint8_t)(drawn >> 8 * n);
             }
         }
+        memcpy(b.original[i], b.data[i], v->shard_bytes);
     }
-    for (unsigned i = 0; i < v->m; i++) {
-        s->parity[i] = s->memory + (v->k + i) * v->shard_bytes;
-    }
-    return true;
+    return b;
 }
 
-static bool hash_agrees(const struct shards *s, const struct vector *v)
+static void block_free(struct block *b)
 {
-    uint8_t hash[32];
-    char hex[65];
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, s->parity[0], v->m * v->shard_bytes, hash) != 0) {
-        return false;
-    }
-    for (int i = 0; i < 32; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    }
-    return strcmp(hex, v->sha256) == 0;
+    shards_free(b->data, b->v->k);
+    shards_free(b->parity, b->v->m);
+    shards_free(b->original, b->v->k);
+    free(b->arrived);
+    free(b->have);
+    free(b->lost);
 }
 
-// Loses `n_lost` of all shards, picked by a seed, and restores the data.
-static bool decode_agrees(struct pfk_gf16 *fec, const struct shards *s, const struct vector *v,
-                          unsigned n_lost, uint64_t seed)
+static const char *check_encode(struct pfk_gf16 *fec, struct block *b)
 {
-    const uint8_t **parity = calloc(v->m, sizeof(*parity));
-    bool good = parity != NULL;
-    for (unsigned i = 0; i < v->k && good; i++) {
-        s->have[i] = true;
-        memcpy(s->broken[i], s->data[i], v->shard_bytes);
+    const struct vector *v = b->v;
+    int err = pfk_gf16_encode(fec, v->k, v->m, v->shard_bytes, (const uint8_t *const *)b->data,
+                              b->parity);
+    if (err != 0) {
+        return pfk_strstatus(err);
     }
-    for (unsigned i = 0; i < v->m && good; i++) {
-        parity[i] = s->parity[i];
+    gnutls_hash_hd_t hash;
+    uint8_t digest[32];
+    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0) {
+        return "no SHA-256 in this GnuTLS";
     }
-    for (unsigned lost = 0; good && lost < n_lost;) {
-        unsigned i = (unsigned)(splitmix64(&seed) % (v->k + v->m));
-        if (i < v->k && s->have[i]) {
-            s->have[i] = false;
-            memset(s->broken[i], 0xEE, v->shard_bytes);
-            lost++;
-        } else if (i >= v->k && parity[i - v->k]) {
-            parity[i - v->k] = NULL;
-            lost++;
+    for (unsigned j = 0; j < v->m; j++) {
+        gnutls_hash(hash, b->parity[j], v->shard_bytes);
+    }
+    gnutls_hash_deinit(hash, digest);
+    return memcmp(digest, v->sha256, sizeof(digest)) == 0 ? NULL : "parity differs";
+}
+
+static const char *check_decode(struct pfk_gf16 *fec, struct block *b, unsigned n_lost,
+                                uint64_t *seed)
+{
+    const struct vector *v = b->v;
+    memset(b->lost, 0, (v->k + v->m) * sizeof(*b->lost));
+    // The first loss is always a data shard, so that there is something to restore.
+    for (unsigned n = 0; n < n_lost;) {
+        unsigned at = (unsigned)(splitmix64(seed) % (n == 0 ? v->k : v->k + v->m));
+        n += !b->lost[at];
+        b->lost[at] = true;
+    }
+    for (unsigned i = 0; i < v->k; i++) {
+        b->have[i] = !b->lost[i];
+        if (b->lost[i]) {
+            memset(b->data[i], 0xA5, v->shard_bytes);
         }
     }
-    good = good &&
-           pfk_gf16_decode(fec, v->k, v->m, v->shard_bytes, s->broken, s->have, parity) == PFK_OK &&
-           memcmp(s->work, s->memory, (size_t)v->k * v->shard_bytes) == 0;
-    free(parity);
-    return good;
+    for (unsigned j = 0; j < v->m; j++) {
+        b->arrived[j] = b->lost[v->k + j] ? NULL : b->parity[j];
+    }
+    int err = pfk_gf16_decode(fec, v->k, v->m, v->shard_bytes, b->data, b->have, b->arrived);
+    if (err != 0) {
+        return pfk_strstatus(err);
+    }
+    for (unsigned i = 0; i < v->k; i++) {
+        if (memcmp(b->data[i], b->original[i], v->shard_bytes) != 0) {
+            return "restored data differ";
+        }
+    }
+    return NULL;
 }
 
-static bool check(const struct vector *v, const char *row)
+// One line; false on any mismatch.
+static bool check(struct pfk_gf16 *fec, const struct vector *v)
 {
-    struct shards s;
-    struct pfk_gf16 *fec;
-    if (pfk_gf16_create(&fec, row) != PFK_OK) {
-        fprintf(stderr, "fec-check: row %s cannot be made\n", row);
-        return false;
+    struct block b = block_new(v);
+    uint64_t seed = v->seed;
+    const unsigned losses[N_LOSSES] = {1, 1 + v->m / 4, 1 + v->m / 2, v->m};
+    unsigned n_lost = 0;
+    const char *wrong = check_encode(fec, &b);
+    printf("%-6s k=%-5u m=%-5u shard_bytes=%-5zu ", pfk_gf16_row(fec), v->k, v->m, v->shard_bytes);
+    if (wrong) {
+        printf("FAILED: encode: %s\n", wrong);
     }
-    if (!shards_make(&s, v)) {
-        fprintf(stderr, "fec-check: out of memory\n");
-        pfk_gf16_destroy(fec);
-        return false;
+    for (unsigned i = 0; i < N_LOSSES && !wrong; i++) {
+        n_lost = losses[i] < v->m ? losses[i] : v->m;
+        wrong = check_decode(fec, &b, n_lost, &seed);
+        if (wrong) {
+            printf("FAILED: decode with %u lost: %s\n", n_lost, wrong);
+        }
     }
-    bool encoded = pfk_gf16_encode(fec, v->k, v->m, v->shard_bytes, (const uint8_t *const *)s.data,
-                                   s.parity) == PFK_OK &&
-                   hash_agrees(&s, v);
-    const unsigned losses[] = {1, v->m / 2 ? v->m / 2 : 1, v->m};
-    unsigned n_decoded = 0;
-    const unsigned n = sizeof(losses) / sizeof(losses[0]);
-    for (unsigned i = 0; encoded && i < n; i++) {
-        n_decoded += decode_agrees(fec, &s, v, losses[i], v->seed + i);
+    if (!wrong) {
+        printf("ok, up to %u lost\n", n_lost);
     }
-    printf("k=%-5u m=%-5u shard_bytes=%-5zu %-5s encode %s, decode %u of %u\n", v->k, v->m,
-           v->shard_bytes, row, encoded ? "ok" : "WRONG", n_decoded, n);
-    shards_free(&s);
-    pfk_gf16_destroy(fec);
-    return encoded && n_decoded == n;
-}
-
-static bool read_vector(const json_t *j, struct vector *v)
-{
-    json_int_t k = json_integer_value(json_object_get(j, "k"));
-    json_int_t m = json_integer_value(json_object_get(j, "m"));
-    json_int_t bytes = json_integer_value(json_object_get(j, "shard_bytes"));
-    const json_t *seed = json_object_get(j, "seed");
-    const char *sha256 = json_string_value(json_object_get(j, "parity_sha256"));
-    if (k < 1 || m < 1 || k + m > PFK_GF16_MAX_SHARDS || bytes < 2 || bytes > 65536 || bytes % 2 ||
-        !json_is_integer(seed) || !sha256 || strlen(sha256) != 64) {
-        return false;
-    }
-    *v = (struct vector){(unsigned)k, (unsigned)m, (size_t)bytes,
-                         (uint64_t)json_integer_value(seed), sha256};
-    return true;
+    block_free(&b);
+    return !wrong;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || strcmp(argv[1], "--help") == 0) {
-        fputs("Usage: fec-check FILE.json\n"
-              "\n"
-              "Checks GF(2^16) parity vectors against every implementation this CPU runs: encodes, "
-              "compares\n"
-              "the hash, then loses 1, m/2 and m shards and restores them. A line each; exit "
-              "status 1 on\n"
-              "any mismatch. Example: fec-check tests/vectors/fec-gf16.json\n",
-              argc == 2 ? stdout : stderr);
-        return argc == 2 ? 0 : 2;
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        usage(stdout);
+        return 0;
     }
-    json_error_t error;
-    json_t *file = json_load_file(argv[1], 0, &error);
-    const json_t *list = json_is_object(file) ? json_object_get(file, "vectors") : file;
-    if (!json_is_array(list) || json_array_size(list) == 0) {
-        fprintf(stderr, "fec-check: %s: %s\n", argv[1],
-                file ? "not a list of vectors" : error.text);
-        json_decref(file);
-        return 1;
+    if (argc != 2 || argv[1][0] == '-') {
+        usage(stderr);
+        return 2;
     }
-    unsigned n_failed = 0, n = 0;
-    size_t i;
-    json_t *j;
-    json_array_foreach(list, i, j)
-    {
-        struct vector v;
-        if (!read_vector(j, &v)) {
-            fprintf(stderr, "fec-check: %s: vector %zu lacks a field or is out of range\n", argv[1],
-                    i);
+    size_t n_vectors;
+    struct vector *vectors = load(argv[1], &n_vectors);
+    if (!vectors) {
+        return 2;
+    }
+    size_t n_run = 0, n_failed = 0;
+    for (unsigned row = 0; pfk_gf16_row_at(row); row++) {
+        struct pfk_gf16 *fec;
+        int err = pfk_gf16_create(&fec, pfk_gf16_row_at(row));
+        if (err != 0) {
+            fprintf(stderr, "fec-check: row %s: %s\n", pfk_gf16_row_at(row), pfk_strstatus(err));
             n_failed++;
             continue;
         }
-        const char *row;
-        for (unsigned r = 0; (row = pfk_gf16_row_at(r)); r++, n++) {
-            n_failed += !check(&v, row);
+        for (size_t i = 0; i < n_vectors; i++) {
+            n_failed += !check(fec, &vectors[i]);
+            n_run++;
         }
+        pfk_gf16_destroy(fec);
     }
-    json_decref(file);
-    printf("%u checks, %u failed\n", n, n_failed);
+    free(vectors);
+    printf("%zu checks, %zu failed\n", n_run, n_failed);
     return n_failed ? 1 : 0;
 }
