@@ -101,7 +101,8 @@ typedef struct PunktfunkStreamInfo {
     uint32_t frames_to_come; /* 0 = unbounded; otherwise the host sends this many test units */
     uint8_t host_fingerprint[PUNKTFUNK_FINGERPRINT_BYTES];
     int64_t clock_offset_ns; /* host wall clock minus ours */
-    uint64_t clock_rtt_ns;   /* of the probe the offset comes from; 0 = no estimate */
+    uint64_t clock_rtt_ns;   /* of the probe the offset comes from; 0 = no estimate yet */
+    uint64_t started_ns;     /* our wall clock when Start was sent: the host may stream from then on */
 } PunktfunkStreamInfo;
 
 /** One access unit: one picture, Annex B with start codes (H.264, HEVC) or OBUs (AV1). */
@@ -181,7 +182,7 @@ PUNKTFUNK_API void punktfunk_identity_fingerprint(const PunktfunkIdentity *ident
 PUNKTFUNK_API int punktfunk_connect(PunktfunkConnection **out, const PunktfunkConnectConfig *config,
                                     PunktfunkEnd *end);
 
-/** What was granted. Any thread. */
+/** What was granted, and the clock estimate as of now (its first rounds follow Start). Any thread. */
 PUNKTFUNK_API int punktfunk_get_stream_info(const PunktfunkConnection *c, PunktfunkStreamInfo *info);
 
 /**
@@ -192,7 +193,7 @@ PUNKTFUNK_API int punktfunk_get_stream_info(const PunktfunkConnection *c, Punktf
 PUNKTFUNK_API int punktfunk_next_unit(PunktfunkConnection *c, PunktfunkUnit *unit,
                                       uint32_t timeout_ms);
 
-/** The next host timing record. Older ones are dropped when nobody pulls. As punktfunk_next_unit(). */
+/** The next host timing record; at most 256 wait to be pulled. As punktfunk_next_unit(). */
 PUNKTFUNK_API int punktfunk_next_timing(PunktfunkConnection *c, PunktfunkTiming *timing,
                                         uint32_t timeout_ms);
 

@@ -109,12 +109,9 @@ static inline void pfk_write_u16le(struct pfk_writer *w, uint16_t v)
 
 static inline void pfk_write_u32le(struct pfk_writer *w, uint32_t v)
 {
-    uint8_t *p = pfk_write_room(w, 4);
-    if (p) {
-        for (int i = 0; i < 4; i++) {
-            p[i] = (uint8_t)(v >> (8 * i));
-        }
-    }
+    const uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16),
+                              (uint8_t)(v >> 24)};
+    pfk_write_bytes(w, bytes, sizeof(bytes));
 }
 
 static inline void pfk_write_u64le(struct pfk_writer *w, uint64_t v)

@@ -20,9 +20,10 @@ enum pfk_identity_kind {
 struct pfk_identity;
 
 /**
- * Load `dir`/cert.pem and key.pem, or make them (X.509 v3, self-signed, long-lived) and store them, key
- * and certificate with mode 0600, each written to a temporary name and renamed; dir is made with 0700.
- * A key file without its certificate, or a pair that does not match, is an error and never replaced.
+ * Load `dir`/cert.pem and key.pem, or make them (X.509 v3, self-signed, long-lived) and store them,
+ * key and certificate with mode 0600, each written to a temporary name and renamed; dir is made
+ * with 0700. A key file without its certificate, or a pair that does not match, is an error and
+ * never replaced.
  * @dir  NULL: make one in memory only
  * 0; PFK_E_IO, PFK_E_MALFORMED (both logged with cause and remedy); PFK_E_NOMEM.
  */

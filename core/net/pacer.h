@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// When each burst of an access unit may leave (reference: section 5.3, "Pacing"). Pure arithmetic; the
-// send thread does the waiting.
+// When each burst of an access unit may leave (reference: section 5.3, "Pacing"). Pure arithmetic;
+// the send thread does the waiting.
 #ifndef PFK_NET_PACER_H
 #define PFK_NET_PACER_H
 
@@ -22,8 +22,8 @@ struct pfk_pace {
 };
 
 /**
- * max(128 KiB, a quarter of the unit) at once; the rest at three times the bitrate, or faster where that
- * would go past 90 % of the time to the next frame.
+ * max(128 KiB, a quarter of the unit) at once; the rest at three times the bitrate, or faster where
+ * that would go past 90 % of the time to the next frame.
  */
 struct pfk_pace pfk_pace_begin(const struct pfk_pacer_config *cfg, size_t unit_bytes,
                                uint64_t now_ns);

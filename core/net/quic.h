@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // QUIC v1 endpoint for the control connection: one bidirectional stream and datagrams (reference:
-// punktfunk/1 section 2). ngtcp2 underneath; one thread owns an endpoint and everything it calls back.
+// punktfunk/1 section 2). ngtcp2 underneath; one thread owns an endpoint and everything it calls
+// back.
 #ifndef PFK_NET_QUIC_H
 #define PFK_NET_QUIC_H
 
@@ -30,10 +31,12 @@ enum pfk_quic_close_kind {
 struct pfk_quic_callbacks {
     /** Handshake done (on a client: the server's certificate is checked). */
     void (*on_open)(void *opaque, struct pfk_quic_conn *c);
-    /** Bytes of the control stream, in order. On a host: the first bidirectional stream of the peer. */
+    /** Bytes of the control stream, in order. On a host: the first bidirectional stream of the
+     * peer. */
     void (*on_stream)(void *opaque, struct pfk_quic_conn *c, const uint8_t *bytes, size_t n);
     void (*on_datagram)(void *opaque, struct pfk_quic_conn *c, const uint8_t *bytes, size_t n);
-    /** Last call for c. On a client also for a connection that never opened. `reason` is printable text. */
+    /** Last call for c. On a client also for a connection that never opened. `reason` is printable
+     * text. */
     void (*on_close)(void *opaque, struct pfk_quic_conn *c, enum pfk_quic_close_kind kind,
                      uint64_t code, const char *reason);
     /** Something was posted with pfk_quic_wake(); optional. */
@@ -41,11 +44,11 @@ struct pfk_quic_callbacks {
 };
 
 struct pfk_quic_config {
-    struct sockaddr_storage bind;       // port 0 = any
+    struct sockaddr_storage bind;        // port 0 = any
     const struct pfk_identity *identity; // borrowed, outlives the endpoint
-    uint32_t idle_timeout_ms;           // 0 = 8000; keep-alive at min(idle / 2, 4 s)
-    unsigned max_connections;           // host: further ones are refused; 0 = 64
-    unsigned max_handshaking_per_ip;    // host: unfinished handshakes of one address; 0 = 8
+    uint32_t idle_timeout_ms;            // 0 = 8000; keep-alive at min(idle / 2, 4 s)
+    unsigned max_connections;            // host: further ones are refused; 0 = 64
+    unsigned max_handshaking_per_ip;     // host: unfinished handshakes of one address; 0 = 8
     struct pfk_quic_callbacks callbacks;
     void *opaque;
     struct pfk_log log;
@@ -61,12 +64,13 @@ int pfk_quic_listen(struct pfk_quic **out, const struct pfk_quic_config *cfg);
 int pfk_quic_connect(struct pfk_quic **out, const struct pfk_quic_config *cfg,
                      const struct sockaddr_storage *server, const uint8_t *pin);
 
-/** Closes what is open with code 0 (flushed once) and frees all; on_close is not called. NULL is fine. */
+/** Closes what is open with code 0 (flushed once) and frees all; on_close is not called. NULL is
+ * fine. */
 void pfk_quic_destroy(struct pfk_quic *q);
 
 /**
- * Wait up to timeout_ms (-1 = until something happens) and handle what came: packets, timers, wakes.
- * 0; PFK_E_IO when the socket is broken.
+ * Wait up to timeout_ms (-1 = until something happens) and handle what came: packets, timers,
+ * wakes. 0; PFK_E_IO when the socket is broken.
  */
 int pfk_quic_step(struct pfk_quic *q, int timeout_ms);
 
@@ -86,23 +90,26 @@ const struct sockaddr_storage *pfk_quic_conn_peer(const struct pfk_quic_conn *c)
 const uint8_t *pfk_quic_conn_fingerprint(const struct pfk_quic_conn *c);
 
 /**
- * Append to the control stream (a client opens it with the first call). Copied; kept until acknowledged.
- * 0; PFK_E_AGAIN (more than 256 KiB unsent: the peer does not read; close it); PFK_E_CLOSED; PFK_E_NOMEM.
+ * Append to the control stream (a client opens it with the first call). Copied; kept until
+ * acknowledged. 0; PFK_E_AGAIN (more than 256 KiB unsent: the peer does not read; close it);
+ * PFK_E_CLOSED; PFK_E_NOMEM.
  */
 int pfk_quic_send(struct pfk_quic_conn *c, const void *bytes, size_t n);
 
 /**
- * Queue a datagram, at most PFK_QUIC_MAX_DATAGRAM bytes. Copied; beyond 4 KiB queued the oldest goes.
- * 0; PFK_E_SIZE; PFK_E_UNSUPPORTED (peer takes none that large); PFK_E_CLOSED.
+ * Queue a datagram, at most PFK_QUIC_MAX_DATAGRAM bytes. Copied; beyond 4 KiB queued the oldest
+ * goes. 0; PFK_E_SIZE; PFK_E_UNSUPPORTED (peer takes none that large); PFK_E_CLOSED.
  */
 int pfk_quic_send_datagram(struct pfk_quic_conn *c, const void *bytes, size_t n);
 
-/** Close with an application code and reason; flushed at once, on_close follows from the next step. */
+/** Close with an application code and reason; flushed at once, on_close follows from the next step.
+ */
 void pfk_quic_close(struct pfk_quic_conn *c, uint64_t code, const char *reason);
 
 /**
- * Host: stop reading this connection's stream (flow control then holds the peer), or go on. Used for
- * connections beyond the session limit, which are accepted and wait unread (reference: section 1).
+ * Host: stop reading this connection's stream (flow control then holds the peer), or go on. Used
+ * for connections beyond the session limit, which are accepted and wait unread (reference: section
+ * 1).
  */
 void pfk_quic_hold(struct pfk_quic_conn *c, bool hold);
 

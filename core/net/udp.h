@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The data plane's UDP socket: batches with sendmmsg/recvmmsg and GSO/GRO where the kernel has them, a
-// plain sendto/recvfrom path beside it behind the same calls.
+// The data plane's UDP socket: batches with sendmmsg/recvmmsg and GSO/GRO where the kernel has
+// them, a plain sendto/recvfrom path beside it behind the same calls.
 #ifndef PFK_NET_UDP_H
 #define PFK_NET_UDP_H
 
@@ -18,7 +18,7 @@
 struct pfk_udp_config {
     struct sockaddr_storage bind; // port 0 = any
     bool plain;                   // force the portable path
-    unsigned max_batch;           // datagrams of one receive call, 1 to 1024; 0 = 256
+    int buffer_bytes;             // send and receive buffer to ask for; 0 = PFK_UDP_BUFFER_BYTES
     struct pfk_log log;           // one warning when the kernel grants smaller buffers
 };
 
@@ -49,8 +49,8 @@ uint16_t pfk_udp_port(const struct pfk_udp *u);
 const char *pfk_udp_path(const struct pfk_udp *u);
 
 /**
- * Fix the peer: from now on only its datagrams arrive and sends need no address. ECONNREFUSED on such a
- * socket is never fatal (reference: section 1) and is swallowed here.
+ * Fix the peer: from now on only its datagrams arrive and sends need no address. ECONNREFUSED on
+ * such a socket is never fatal (reference: section 1) and is swallowed here.
  */
 int pfk_udp_connect(struct pfk_udp *u, const struct sockaddr_storage *peer);
 
@@ -63,9 +63,10 @@ unsigned pfk_udp_send(struct pfk_udp *u, const struct sockaddr_storage *to, cons
                       size_t datagram_bytes, unsigned n);
 
 /**
- * Receive what is there, up to max_batch datagrams (GRO trains are split), waiting up to timeout_ms
- * (0 = do not wait, -1 = for ever) for the first. Returns their number, 0 on time-out or after
- * pfk_udp_wake(); PFK_E_IO when the socket is broken. Receive thread only.
+ * Receive one batch of what is there (GRO trains are split, at most 1024 datagrams), waiting up to
+ * timeout_ms (0 = do not wait, -1 = for ever) for the first. Returns their number, 0 on time-out or
+ * after pfk_udp_wake(); PFK_E_IO when the socket is broken. Datagrams above PFK_UDP_MAX_DATAGRAM
+ * bytes are dropped. Receive thread only.
  */
 int pfk_udp_recv(struct pfk_udp *u, int timeout_ms, const struct pfk_udp_datagram **out);
 

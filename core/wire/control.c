@@ -53,16 +53,22 @@ static void write_mode(struct pfk_writer *w, const struct pfk_mode *mode)
     pfk_write_u32le(w, mode->hz);
 }
 
+// Short input leaves `out` as it is; the reader remembers.
+static void read_into(struct pfk_reader *r, uint8_t *out, size_t n)
+{
+    const uint8_t *p = pfk_read_bytes(r, n);
+    if (p) {
+        memcpy(out, p, n);
+    }
+}
+
 // A u16 length that must be `want`, and the bytes.
 static void read_sized(struct pfk_reader *r, uint8_t *out, size_t want)
 {
     if (pfk_read_u16le(r) != want) {
         r->bad = true;
     }
-    const uint8_t *p = pfk_read_bytes(r, want);
-    if (p) {
-        memcpy(out, p, want);
-    }
+    read_into(r, out, want);
 }
 
 static void write_sized(struct pfk_writer *w, const uint8_t *bytes, size_t n)
@@ -127,11 +133,10 @@ static bool read_fields(struct pfk_reader *r, struct pfk_control *m, size_t n)
         return true;
     case PFK_CTL_PAIR_CHALLENGE:
         read_sized(r, m->pair_challenge.message, SPAKE_BYTES);
-        memcpy(m->pair_challenge.confirmation, pfk_read_bytes(r, CONFIRMATION_BYTES),
-               CONFIRMATION_BYTES); // the exact length was checked
+        read_into(r, m->pair_challenge.confirmation, CONFIRMATION_BYTES);
         return true;
     case PFK_CTL_PAIR_PROOF:
-        memcpy(m->pair_proof, pfk_read_bytes(r, CONFIRMATION_BYTES), CONFIRMATION_BYTES);
+        read_into(r, m->pair_proof, CONFIRMATION_BYTES);
         return true;
     case PFK_CTL_PAIR_RESULT:
         m->pair_ok = pfk_read_u8(r);

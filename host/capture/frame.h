@@ -26,7 +26,8 @@ struct frame {
     struct frame_rect damage[FRAME_MAX_DAMAGE];
 
     atomic_uint refs;
-    void (*release)(struct frame *f); // called at zero references, on the thread that dropped the last
+    void (*release)(
+        struct frame *f); // called at zero references, on the thread that dropped the last
     void *owner;
 };
 

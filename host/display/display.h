@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct display_config {
@@ -48,7 +49,8 @@ struct display_output {
     uint32_t width_px, height_px, hz; // what was really set
 };
 
-/** Find or start the compositor. Cleans up first what a killed host left behind. 0 or a logged error. */
+/** Find or start the compositor. Cleans up first what a killed host left behind. 0 or a logged
+ * error. */
 int display_open(struct display **out, const struct display_config *cfg);
 
 /** Ends an own compositor and everything it runs; leaves the user's as it was. NULL is fine. */

@@ -12,7 +12,7 @@ struct encode_config {
     enum encode_codec codec;
     uint32_t width_px, height_px, hz;
     uint32_t bitrate_kbps;
-    unsigned threads; // 1 = one slice a picture
+    unsigned threads;   // 1 = one slice a picture
     const char *preset; // x264 preset name; NULL = the back end's choice
     struct pfk_log log;
 };
@@ -22,7 +22,7 @@ struct encode_unit {
     const uint8_t *bytes;
     size_t n_bytes;
     bool keyframe;
-    uint64_t pts_ns;           // of the frame that went in
+    uint64_t pts_ns;                // of the frame that went in
     uint64_t convert_ns, encode_ns; // how long each took
 };
 
@@ -46,12 +46,14 @@ struct encode {
 /** Codecs this build can encode: bits of encode_codec. */
 unsigned encode_codecs(void);
 
-/** Open the best back end for the codec. 0; PFK_E_UNSUPPORTED; PFK_E_NOMEM; PFK_E_INVALID. Logged. */
+/** Open the best back end for the codec. 0; PFK_E_UNSUPPORTED; PFK_E_NOMEM; PFK_E_INVALID. Logged.
+ */
 int encode_open(struct encode **out, const struct encode_config *cfg);
 
 /**
- * Convert (BT.709 limited range, 4:2:0) and encode one picture, in the call: no delay of a frame. The
- * frame has exactly the configured size. The first unit is always a key frame with parameter sets.
+ * Convert (BT.709 limited range, 4:2:0) and encode one picture, in the call: no delay of a frame.
+ * The frame has exactly the configured size. The first unit is always a key frame with parameter
+ * sets.
  * @f  borrowed for the call
  * 0; PFK_E_INVALID (other size or format); PFK_E_IO (the encoder failed; open a new one).
  */
