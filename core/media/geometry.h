@@ -60,6 +60,17 @@ static inline bool pfk_geometry_codable(const struct pfk_plane *plane, unsigned 
     return k + m <= 65535 && (m == 0 || (k2 >= m2 ? k + m2 : k2 + m) <= 65536);
 }
 
+/** Parity shards of a block of k: what `percent` asks for, within what every receiver accepts. */
+static inline unsigned pfk_geometry_block_m(const struct pfk_plane *plane, unsigned k,
+                                            unsigned percent)
+{
+    unsigned want = pfk_percent_of(k, percent);
+    unsigned most = pfk_geometry_max_shards(plane, plane->percent);
+    most = most > k ? most - k : 0;
+    unsigned m = want < most ? want : most;
+    return pfk_geometry_codable(plane, k, m) ? m : pfk_pow2_ceil(m) / 2;
+}
+
 static inline bool pfk_plane_valid(const struct pfk_plane *plane)
 {
     return plane->shard_bytes >= 2 && plane->shard_bytes % 2 == 0 &&

@@ -75,16 +75,6 @@ uint32_t pfk_packetizer_next_index(const struct pfk_packetizer *p)
     return p->video_index;
 }
 
-// Parity shards of a block: what the percent asks for, within what every receiver accepts.
-static unsigned parity_of(const struct pfk_packetizer *p, unsigned k, unsigned percent)
-{
-    unsigned want = pfk_percent_of(k, percent);
-    unsigned most = pfk_geometry_max_shards(&p->plane, p->plane.percent);
-    most = most > k ? most - k : 0;
-    unsigned m = want < most ? want : most;
-    return pfk_geometry_codable(&p->plane, k, m) ? m : pfk_pow2_ceil(m) / 2;
-}
-
 // Grows in powers of two, so that a stream settles after its first key frames.
 static int reserve(struct pfk_packetizer *p, size_t n)
 {
@@ -173,7 +163,8 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
     }
     unsigned n_data = (unsigned)g.n_data, n_parity = 0;
     for (unsigned b = 0; b < g.n_blocks; b++) {
-        n_parity += parity_of(p, pfk_geometry_block_k(&p->plane, &g, b), meta->percent);
+        n_parity +=
+            pfk_geometry_block_m(&p->plane, pfk_geometry_block_k(&p->plane, &g, b), meta->percent);
     }
     int err = reserve(p, n_data + n_parity);
     if (err != 0) {
@@ -195,7 +186,8 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
     };
     unsigned data_at = 0, parity_at = n_data;
     for (unsigned b = 0; b < g.n_blocks; b++) {
-        unsigned k = pfk_geometry_block_k(&p->plane, &g, b), m = parity_of(p, k, meta->percent);
+        unsigned k = pfk_geometry_block_k(&p->plane, &g, b);
+        unsigned m = pfk_geometry_block_m(&p->plane, k, meta->percent);
         h.block_index = (uint16_t)b;
         h.n_data = (uint16_t)k;
         h.n_parity = (uint16_t)m;

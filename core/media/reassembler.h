@@ -36,7 +36,7 @@ struct pfk_unit {
     uint32_t flags;                 // PFK_AU_*
     uint32_t n_shards, n_recovered; // data shards in all, and those that parity restored
     uint64_t first_rx_ns,
-        last_rx_ns; // arrival of the first and of the last shard used (caller's clock)
+        last_rx_ns;       // arrival of the first and of the last shard used (caller's clock)
     uint64_t complete_ns; // for the caller to fill in
 };
 
