@@ -417,11 +417,20 @@ int main(int argc, char **argv)
     if (stop != 0) {
         return stop - 1;
     }
-    struct sweep s = {&o, o.json ? json_array() : NULL, true};
-    int err = sweep(&s);
-    bool written = !o.json || (err == 0 && json_dump_file(s.rows, o.json, JSON_INDENT(1)) == 0);
-    if (err == 0 && !written) {
+    FILE *json = o.json ? fopen(o.json, "w") : NULL; // now: a sweep can take minutes
+    if (o.json && !json) {
         fprintf(stderr, "loss-harness: cannot write %s: %s\n", o.json, strerror(errno));
+        return 1;
+    }
+    struct sweep s = {&o, json ? json_array() : NULL, true};
+    int err = sweep(&s);
+    bool written = true;
+    if (json) {
+        written = err == 0 && json_dumpf(s.rows, json, JSON_INDENT(1)) == 0;
+        written = fclose(json) == 0 && written;
+    }
+    if (err == 0 && !written) {
+        fprintf(stderr, "loss-harness: cannot write all of %s: %s\n", o.json, strerror(errno));
     }
     json_decref(s.rows);
     if (!s.all_plausible) {
