@@ -272,6 +272,20 @@ static void units_never_seen_are_lost_too(void **state)
     CHECK_EQ(stats_of(&l).frames_completed, 5);
     drain(&l);
     link_free(&l);
+    // A jump a little wider than the window, from a full one, for every width around it.
+    for (uint32_t jump = 60; jump < 200; jump++) {
+        l = link_new(PFK_FEC_GF8, S, K, false);
+        for (uint32_t i = 0; i <= 100; i++) {
+            push_index(&l, i);
+            drain(&l);
+        }
+        push_index(&l, 100 + jump);
+        CHECK_EQ(stats_of(&l).frames_lost, jump > 65 ? jump - 65 : 0);
+        CHECK_EQ(push_index(&l, 100 + jump), PFK_RX_LATE);
+        CHECK_EQ(push_index(&l, 100 + jump - 64), jump <= 64 ? PFK_RX_LATE : PFK_RX_ACCEPTED);
+        drain(&l);
+        link_free(&l);
+    }
 }
 
 static void a_stream_may_start_anywhere_beyond_the_half_circle(void **state)
@@ -403,6 +417,17 @@ static void late_shards_count_once_across_blocks(void **state)
     CHECK_EQ(push(&l, &s, 5), PFK_RX_LATE);
     CHECK_EQ(stats_of(&l).shards_late, 3);
     free(s.bytes);
+    // The next unit takes the same buffers and counts from nothing again.
+    s = send_unit(&l, 2 * K * S, 50);
+    for (unsigned i = 1; i < s.n - 1; i++) {
+        push(&l, &s, i);
+    }
+    CHECK(take_unit(&l, 1, 2 * K * S));
+    CHECK_EQ(push(&l, &s, 0), PFK_RX_LATE);
+    CHECK_EQ(push(&l, &s, s.n - 1), PFK_RX_LATE); // parity is nobody's loss
+    CHECK_EQ(stats_of(&l).shards_recovered, 4);
+    CHECK_EQ(stats_of(&l).shards_late, 4);
+    free(s.bytes);
     link_free(&l);
 }
 
@@ -455,7 +480,8 @@ static void hoarded_parity_is_bounded(void **state)
             refused += o == PFK_RX_MEMORY;
         }
     }
-    CHECK(accepted * WIDE_S <= 32u << 20); // 4 F
+    uint64_t n_open = (accepted + M - 1) / M;                  // each with room for its data
+    CHECK((accepted + n_open * WIDE_K) * WIDE_S <= 32u << 20); // 4 F
     CHECK(accepted >= M);
     CHECK_EQ(accepted + refused, 12 * M);
     // The window moves on: memory is there again.
@@ -513,6 +539,45 @@ static void the_pool_keeps_its_bounds(void **state)
     pfk_unit_pool_finish(&pool);
 }
 
+static void small_units_leave_great_buffers_alone(void **state)
+{
+    struct pfk_unit_pool pool;
+    pfk_unit_pool_init(&pool, 64 << 20);
+    struct pfk_plane plane = plane_of(PFK_FEC_GF16, S, K, false);
+    struct pfk_geometry great = pfk_geometry_of(&plane, 8 << 20);
+    struct pfk_geometry small = pfk_geometry_of(&plane, 1000);
+    struct pfk_rx_unit *a = pfk_unit_open(&pool, &great, S);
+    pfk_unit_close(&pool, a);
+    pfk_unit_return(&pool, a);
+    struct pfk_rx_unit *b = pfk_unit_open(&pool, &small, S);
+    CHECK(b != a);
+    CHECK(pool.open_bytes < 100000);
+    struct pfk_rx_unit *c = pfk_unit_open(&pool, &great, S);
+    CHECK(c == a); // but a great one takes them again
+    pfk_unit_free(b);
+    pfk_unit_free(c);
+    pfk_unit_pool_finish(&pool);
+}
+
+static void one_byte_over_the_largest_unit_is_refused(void **state)
+{
+    // 8 MiB are no multiple of 1408: one byte more needs no other shard.
+    struct link l = link_new(PFK_FEC_GF16, 1408, 4096, false);
+    for (uint32_t over = 0; over < 2; over++) {
+        uint8_t bytes[PFK_VIDEO_HEADER_BYTES + 1408] = {0};
+        struct pfk_video_header h = {.au_bytes = (8u << 20) + over,
+                                     .au_flags = PFK_AU_VIDEO,
+                                     .frame_index = over,
+                                     .block_count = 2,
+                                     .n_data = 4096,
+                                     .shard_bytes = 1408};
+        struct pfk_writer w = pfk_writer_init(bytes, sizeof(bytes));
+        pfk_video_header_emit(&h, &w);
+        CHECK_EQ(push_bytes(&l, bytes, sizeof(bytes)), over ? PFK_RX_GEOMETRY : PFK_RX_ACCEPTED);
+    }
+    link_free(&l);
+}
+
 static void a_block_beyond_the_fields_points_is_lost_alone(void **state)
 {
     // 65000 + 535 shards are within the wire's limits, but 65000 + 1024 points are not in the
@@ -547,8 +612,8 @@ static void the_largest_unit_follows_bitrate_and_rate(void **state)
 {
     const struct {
         uint32_t kbps, hz, mib;
-    } cases[] = {{0, 60, 64},      {20000, 60, 8},   {2000000, 60, 15},
-                 {2000000, 0, 64}, {8000000, 1, 64}, {UINT32_MAX, 1, 64}};
+    } cases[] = {{0, 60, 64},   {20000, 60, 8},   {2000000, 60, 15},
+                 {20000, 0, 9}, {8000000, 1, 64}, {UINT32_MAX, 1, 64}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct pfk_reassembler_config cfg = {.plane = plane_of(PFK_FEC_GF16, 1024, 4096, false),
                                              .bitrate_kbps = cases[i].kbps,
@@ -592,6 +657,8 @@ int main(void)
         cmocka_unit_test(filler_leaves_video_alone),
         cmocka_unit_test(hoarded_parity_is_bounded),
         cmocka_unit_test(the_pool_keeps_its_bounds),
+        cmocka_unit_test(small_units_leave_great_buffers_alone),
+        cmocka_unit_test(one_byte_over_the_largest_unit_is_refused),
         cmocka_unit_test(a_block_beyond_the_fields_points_is_lost_alone),
         cmocka_unit_test(the_largest_unit_follows_bitrate_and_rate),
     };
