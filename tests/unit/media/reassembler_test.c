@@ -423,8 +423,9 @@ static void late_shards_count_once_across_blocks(void **state)
         push(&l, &s, i);
     }
     CHECK(take_unit(&l, 1, 2 * K * S));
-    CHECK_EQ(push(&l, &s, 0), PFK_RX_LATE);
     CHECK_EQ(push(&l, &s, s.n - 1), PFK_RX_LATE); // parity is nobody's loss
+    CHECK_EQ(stats_of(&l).shards_late, 3);
+    CHECK_EQ(push(&l, &s, 0), PFK_RX_LATE);
     CHECK_EQ(stats_of(&l).shards_recovered, 4);
     CHECK_EQ(stats_of(&l).shards_late, 4);
     free(s.bytes);
