@@ -5,7 +5,9 @@ set -eu
 dir=$1
 shift
 if [ ! -f "$dir/build.ninja" ]; then
-    meson setup "$dir" --werror "$@" >"$dir.log" 2>&1 || {
+    werror=--werror # instrumented code makes GCC warn wrongly
+    case "$*" in *b_sanitize*) werror= ;; esac
+    meson setup "$dir" $werror "$@" >"$dir.log" 2>&1 || {
         cat "$dir.log" >&2
         rm -f "$dir.log"
         exit 1

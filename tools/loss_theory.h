@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What independent packet loss should cost, to compare with what was measured.
+// What independent loss does to an access unit, by the binomial distribution.
 #ifndef TOOLS_LOSS_THEORY_H
 #define TOOLS_LOSS_THEORY_H
 
-#include "core/media/packetizer.h"
+#include <stddef.h>
 
-/**
- * Chance that a block of k data and m parity shards cannot be restored: that more than m of its
- * k + m packets are lost, each on its own with probability `loss` (0 to 1).
- */
-double loss_theory_block(unsigned k, unsigned m, double loss);
+/** Probability that a block of k data and m parity shards cannot be restored at loss p. */
+double loss_theory_block(unsigned k, unsigned m, double p);
 
-/**
- * Chance that an access unit is lost: that any of its blocks is. Cut and protected as the
- * packetizer would on this plane with this FEC percent (0 to 90).
- */
-double loss_theory_unit(const struct pfk_plane *plane, size_t unit_bytes, unsigned percent,
-                        double loss);
+/** Probability that a unit is lost: blocks of K data shards and parity by section 5.3's rule. */
+double loss_theory_unit(size_t unit_bytes, size_t shard_bytes, unsigned max_data_shards,
+                        unsigned percent, double p);
 
 #endif

@@ -86,6 +86,9 @@ void *pfk_quic_conn_user(const struct pfk_quic_conn *c);
 /** Peer's address as of now (it may migrate). */
 const struct sockaddr_storage *pfk_quic_conn_peer(const struct pfk_quic_conn *c);
 
+/** The address of ours that the peer talks to. */
+const struct sockaddr_storage *pfk_quic_conn_local(const struct pfk_quic_conn *c);
+
 /** Peer's certificate fingerprint, or NULL when it showed none. */
 const uint8_t *pfk_quic_conn_fingerprint(const struct pfk_quic_conn *c);
 

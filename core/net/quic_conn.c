@@ -475,6 +475,7 @@ void quic_conn_read(struct pfk_quic_conn *c, const struct quic_packet_info *p)
     }
     const ngtcp2_path *now = ngtcp2_conn_get_path(c->conn);
     memcpy(&c->peer, now->remote.addr, now->remote.addrlen);
+    memcpy(&c->local, now->local.addr, now->local.addrlen);
 }
 
 void quic_conn_expire(struct pfk_quic_conn *c, uint64_t now_ns)
@@ -603,6 +604,11 @@ void *pfk_quic_conn_user(const struct pfk_quic_conn *c)
 const struct sockaddr_storage *pfk_quic_conn_peer(const struct pfk_quic_conn *c)
 {
     return &c->peer;
+}
+
+const struct sockaddr_storage *pfk_quic_conn_local(const struct pfk_quic_conn *c)
+{
+    return &c->local;
 }
 
 const uint8_t *pfk_quic_conn_fingerprint(const struct pfk_quic_conn *c)

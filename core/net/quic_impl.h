@@ -44,7 +44,7 @@ struct pfk_quic_conn {
     ngtcp2_conn *conn;
     gnutls_session_t tls;
     ngtcp2_crypto_conn_ref ref;
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer, local;
     uint64_t opened_ns;
     ngtcp2_cid cids[QUIC_MAX_CIDS];
     unsigned n_cids;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// sway 1.7 makes headless outputs but cannot remove one: it is disabled instead and used again, so
-// that there are never more than were live at once.
+// sway 1.7 makes headless outputs but cannot remove one, and its wlroots (0.15) cannot even switch
+// one off ("Unsupported output state fields: 0x8"): there it is parked, small and slow, and used
+// again. Later versions disable it. Either way there are never more outputs than were live at once.
 #include "host/display/sway.h"
 
 #include "core/base/status.h"
@@ -13,7 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READY_TIMEOUT_MS = 5000, REASON_BYTES = 200 };
+// A parked output ticks four times a second: no load, and soon awake, since the new rate counts
+// from the next tick on.
+enum {
+    READY_TIMEOUT_MS = 5000,
+    REASON_BYTES = 200,
+    PARKED_WIDTH = 320,
+    PARKED_HEIGHT = 200,
+    PARKED_HZ = 4
+};
 
 struct sway {
     struct display base;
@@ -190,6 +199,14 @@ static json_t *find_output(json_t *outputs, const char *name)
     return NULL;
 }
 
+static bool is_parked(const json_t *output)
+{
+    const json_t *mode = json_object_get(output, "current_mode");
+    return json_integer_value(json_object_get(mode, "width")) == PARKED_WIDTH &&
+           json_integer_value(json_object_get(mode, "height")) == PARKED_HEIGHT &&
+           json_integer_value(json_object_get(mode, "refresh")) == PARKED_HZ * 1000;
+}
+
 // A headless output that nobody uses, or a new one.
 static int take_output(struct sway *s, char *name, size_t name_bytes)
 {
@@ -204,7 +221,7 @@ static int take_output(struct sway *s, char *name, size_t name_bytes)
     json_array_foreach(before, i, o)
     {
         if (strncmp(output_name(o), "HEADLESS-", 9) == 0 &&
-            !json_is_true(json_object_get(o, "active"))) {
+            (!json_is_true(json_object_get(o, "active")) || is_parked(o))) {
             snprintf(name, name_bytes, "%s", output_name(o));
             break;
         }
@@ -225,21 +242,26 @@ static int take_output(struct sway *s, char *name, size_t name_bytes)
     return err;
 }
 
-// Right of everything that is on, so that no two outputs overlap.
-static int free_x(struct sway *s, const char *own_name)
+// The leftmost column of this width that no other output is in.
+static int free_x(struct sway *s, const char *own_name, uint32_t width_px)
 {
     json_t *outputs = get_outputs(s);
     json_int_t x = 0;
-    size_t i;
-    json_t *o;
-    json_array_foreach(outputs, i, o)
-    {
-        const json_t *rect = json_object_get(o, "rect");
-        json_int_t right = json_integer_value(json_object_get(rect, "x")) +
-                           json_integer_value(json_object_get(rect, "width"));
-        if (json_is_true(json_object_get(o, "active")) && strcmp(output_name(o), own_name) != 0 &&
-            right > x) {
-            x = right;
+    for (bool moved = true; moved;) {
+        moved = false;
+        size_t i;
+        json_t *o;
+        json_array_foreach(outputs, i, o)
+        {
+            const json_t *rect = json_object_get(o, "rect");
+            json_int_t left = json_integer_value(json_object_get(rect, "x"));
+            json_int_t right = left + json_integer_value(json_object_get(rect, "width"));
+            if (json_is_true(json_object_get(o, "active")) &&
+                strcmp(output_name(o), own_name) != 0 && x < right &&
+                left < x + (json_int_t)width_px) {
+                x = right;
+                moved = true;
+            }
         }
     }
     json_decref(outputs);
@@ -274,7 +296,14 @@ static void sway_output_destroy(struct display_output *o)
 {
     struct sway *s = (struct sway *)o->display;
     char reason[REASON_BYTES];
-    (void)COMMAND(s, reason, "output %s disable", o->name);
+    if (COMMAND(s, reason, "output %s disable", o->name) == PFK_OK) {
+        json_t *outputs = get_outputs(s);
+        if (json_is_true(json_object_get(find_output(outputs, o->name), "active"))) {
+            (void)COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz", o->name,
+                          PARKED_WIDTH, PARKED_HEIGHT, PARKED_HZ);
+        }
+        json_decref(outputs);
+    }
     free(o);
 }
 
@@ -295,10 +324,8 @@ static int sway_output_create(struct display *d, struct display_output **out, ui
         return err;
     }
     const char *name = o->base.name;
-    err = COMMAND(s, reason, "output %s mode --custom %ux%u@%uHz", name, width_px, height_px, hz);
-    if (!err) {
-        err = COMMAND(s, reason, "output %s scale 1 pos %d 0 enable", name, free_x(s, name));
-    }
+    err = COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz scale 1 pos %d 0", name,
+                  width_px, height_px, hz, free_x(s, name, width_px));
     if (!err) {
         err = start_command(s);
     }

@@ -216,6 +216,7 @@ static void start_session(struct client *c)
         .display_lock = &n->display_lock,
         .hello = c->hello,
         .peer = *pfk_quic_conn_peer(c->conn),
+        .local = *pfk_quic_conn_local(c->conn),
         .wake = wake,
         .wake_opaque = n,
         .log = n->log,

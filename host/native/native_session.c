@@ -108,8 +108,8 @@ static bool can_decode_h264(const struct pfk_hello *h)
 static int open_socket(struct native_session *s)
 {
     const struct settings *cfg = s->cfg.settings;
-    struct pfk_udp_config uc = {.plain = cfg->plain_udp, .log = s->cfg.log};
-    uc.bind.ss_family = s->cfg.peer.ss_family;
+    // On the very address that the client dialled: its socket is connected to that one.
+    struct pfk_udp_config uc = {.bind = s->cfg.local, .plain = cfg->plain_udp, .log = s->cfg.log};
     if (uc.bind.ss_family == AF_INET6) {
         ((struct sockaddr_in6 *)&uc.bind)->sin6_port = htons((uint16_t)cfg->data_port);
     } else {

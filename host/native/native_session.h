@@ -16,7 +16,7 @@ struct native_session_config {
     struct display *display;       // NULL: synthetic
     pthread_mutex_t *display_lock; // the display serves one thread at a time
     struct pfk_hello hello;
-    struct sockaddr_storage peer; // of the QUIC connection
+    struct sockaddr_storage peer, local; // of the QUIC connection
     void (*wake)(void *opaque);   // any thread: look at this session soon
     void *wake_opaque;
     struct pfk_log log;

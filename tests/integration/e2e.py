@@ -1,0 +1,435 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Host and client as programs: real sockets, real compositor, real encoder.
+
+usage: e2e.py CASE BUILD_FOLDER
+Exit status 0 = passed, 77 = skipped (the reason is printed), anything else = failed.
+"""
+import json
+from math import comb, sqrt
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(sys.argv[2])
+HOST = f"{BUILD}/host/punktfunk-host"
+CLIENT = f"{BUILD}/client/punktfunk-client"
+CHECK = f"{BUILD}/tools/stream-check"
+RELAY = f"{BUILD}/tools/udp-relay"
+SLOW = 3 if "san" in BUILD else 1  # sanitizers: fewer pictures are asked for
+
+
+def skip(why):
+    print(why)
+    sys.exit(77)
+
+
+def need_sway():
+    if not shutil.which("sway"):
+        skip("sway is not installed")
+
+
+def expect(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+class Host:
+    """punktfunk-host serve, ended with the test."""
+
+    running = []
+
+    def __init__(self, work, *options, config="host", env=None):
+        self.log_path = f"{work}/host-{time.monotonic_ns()}.log"
+        self.report_path = f"{work}/host.json"
+        self.config = f"{work}/{config}"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PUNKTFUNK_")}
+        environment.update(env or {})
+        self.log_file = open(self.log_path, "wb")
+        self.process = subprocess.Popen(
+            [HOST, "serve", "--config-dir", self.config, "--port", "0", "--own-desktop",
+             "--stage-timing", "--log-level", "debug", "--report", self.report_path, *options],
+            stderr=self.log_file, env=environment)
+        Host.running.append(self.process)
+        self.port = int(self.wait_for(r"ready: UDP \S+ port (\d+)"))
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def wait_for(self, pattern, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = re.search(pattern, self.log())
+            if found:
+                return found.group(1) if found.groups() else found.group(0)
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"the host did not say {pattern!r}:\n{self.log()}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        rc = self.process.wait(timeout=30)
+        expect(rc == 0, f"the host ended with {rc}:\n{self.log()}")
+        return self.log()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def report(self):
+        with open(self.report_path) as f:
+            return json.load(f)
+
+
+def client(work, port, *options, address="127.0.0.1", config="client", expected=0):
+    """Runs a client to its end and returns its report."""
+    report = f"{work}/client-{time.monotonic_ns()}.json"
+    p = subprocess.run([CLIENT, "--connect", f"{address}:{port}", "--quiet", "--config-dir",
+                        f"{work}/{config}", "--json", report, *options],
+                       capture_output=True, text=True, timeout=120)
+    expect(p.returncode == expected, f"client ended with {p.returncode}: {p.stdout}{p.stderr}")
+    if expected:
+        return p.stderr
+    with open(report) as f:
+        return json.load(f)
+
+
+def start_client(work, port, *options, config="client"):
+    return subprocess.Popen([CLIENT, "--connect", f"127.0.0.1:{port}", "--quiet", "--config-dir",
+                             f"{work}/{config}", *options], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def check_stream(path, width, height, least):
+    p = subprocess.run([CHECK, path, "--expect-width", str(width), "--expect-height", str(height),
+                        "--min-pictures", str(least), "--expect-counter", "--patch-tolerance", "3"],
+                       capture_output=True, text=True, timeout=120)
+    expect(p.returncode == 0, p.stdout + p.stderr)
+    print(p.stdout, end="")
+
+
+def desktop_folders():
+    return {f"{base}/{n}" for base in ("/run", "/tmp") for n in os.listdir(base)
+            if re.fullmatch(r"punktfunk-[A-Za-z0-9]{6}", n)}
+
+
+def processes_with(text):
+    """PIDs whose environment or command line holds `text`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for name in ("environ", "cmdline"):
+            try:
+                with open(f"/proc/{pid}/{name}", "rb") as f:
+                    if text.encode() in f.read() and int(pid) != os.getpid():
+                        found.append(int(pid))
+                        break
+            except OSError:
+                pass
+    return found
+
+
+def folder_of(host):
+    """Runtime folder of the host's own desktop."""
+    with open(f"{host.config}/desktop.json") as f:
+        return json.load(f)[0]
+
+
+def wait_until(condition, what, seconds=15):
+    end = time.monotonic() + seconds
+    while not condition():
+        expect(time.monotonic() < end, what)
+        time.sleep(0.05)
+
+
+# --- cases ---
+
+def case_desktop(work):
+    """Two clients after each other, each with an output of its own mode; nothing stays behind."""
+    need_sway()
+    host = Host(work)
+    folder = folder_of(host)["folder"]
+    out = f"{work}/a.h264"
+    a = client(work, host.port, "--mode", "1280x720@60", "--seconds", "3", "--out", out)
+    expect(a["frames_lost"] == 0 and a["frames_received"] > 0, a)
+    expect((a["width"], a["height"]) == (1280, 720), a)
+    check_stream(out, 1280, 720, 90 // SLOW)
+    stages = a["latency_us"]
+    for name in ("capture_to_reassembled", "convert", "encode", "send", "network", "reassemble"):
+        expect(set(stages[name]) == {"p50", "p95", "p99"}, stages)
+    expect(stages["capture_to_reassembled"]["p50"] > stages["encode"]["p50"] > 0, stages)
+    b = client(work, host.port, "--mode", "800x600@30", "--seconds", "2", "--out", out)
+    expect((b["width"], b["height"], b["hz"]) == (800, 600, 30), b)
+    expect(b["first_frame_ms"] < 1000 * SLOW, b)
+    check_stream(out, 800, 600, 30 // SLOW)
+    for i in range(4):  # outputs are used again
+        client(work, host.port, "--mode", f"{640 + 16 * i}x480@60", "--seconds", "0.5")
+
+    def one_output_and_off():
+        outputs = json.loads(subprocess.run(
+            ["swaymsg", "-s", f"{folder}/sway.sock", "-t", "get_outputs", "-r"],
+            capture_output=True, check=True).stdout)
+        expect(len(outputs) == 1, f"{len(outputs)} outputs after six clients")
+        # sway 1.7 cannot switch a headless output off: there it is parked, small and slow.
+        mode = outputs[0].get("current_mode") or {}
+        return not outputs[0]["active"] or (mode["width"], mode["refresh"]) == (320, 4000)
+
+    wait_until(one_output_and_off, "the output is still on")
+    expect(host.report()["host_rss_kb"] > 0, host.report())
+    host.stop()
+    expect(not os.path.exists(folder), f"{folder} is still there")
+    expect(not processes_with(folder), f"processes of {folder} still run")
+    expect(not os.path.exists(f"{host.config}/desktop.json"), "the record is still there")
+
+
+def case_synthetic(work):
+    """Every byte of 600 units at 240 Hz."""
+    host = Host(work, "--source", "synthetic", "--synthetic-hz", "240")
+    r = client(work, host.port, "--verify-synthetic")
+    expect(r["frames_received"] == 600 == r["frames_expected"] and r["frames_lost"] == 0, r)
+    expect(r["packets_dropped"] == 0, r)
+    host.stop()
+    expect(host.report()["frames_sent"] == 600, host.report())
+
+
+def case_synthetic_plain(work):
+    """The portable socket path, IPv6 and small shards."""
+    host = Host(work, "--source", "synthetic", "--plain-udp", "--listen", "::1", "--synthetic-frames",
+                "120", "--shard-bytes", "512")
+    r = client(work, host.port, "--verify-synthetic", address="[::1]")
+    expect(r["frames_received"] == 120 and r["frames_lost"] == 0, r)
+    host.stop()
+    expect(host.report()["udp_path"] == "plain", host.report())
+
+
+def case_loss_is_repaired(work):
+    """Every 20th datagram is left out: 20 % parity repairs all of it."""
+    host = Host(work, "--source", "synthetic", "--drop-every", "20", "--fec-percent", "20",
+                "--synthetic-frames", "300")
+    r = client(work, host.port, "--verify-synthetic")
+    expect(r["frames_received"] == 300 and r["frames_lost"] == 0, r)
+    expect(r["shards_recovered"] > 300, r)
+    host.stop()
+    expect(host.report()["packets_dropped_for_test"] > 300, host.report())
+
+
+def case_loss_beyond_repair(work):
+    """Without parity units are lost, counted, and key frames asked for; the session lives."""
+    host = Host(work, "--source", "synthetic", "--drop-every", "97", "--fec-percent", "0",
+                "--synthetic-frames", "300")
+    r = client(work, host.port, "--verify-synthetic")
+    expect(r["frames_received"] < 300 and r["frames_lost"] > 20, r)
+    expect(r["frames_received"] + r["frames_lost"] <= 300, r)
+    expect(r["keyframe_requests"] > 0, r)
+    host.stop()
+
+
+def case_parity_follows_loss(work):
+    """Automatic parity: about 7 % of the datagrams are left out, the start is 10 %."""
+    host = Host(work, "--source", "synthetic", "--drop-every", "14", "--synthetic-frames", "600",
+                "--synthetic-hz", "120")
+    r = client(work, host.port)
+    expect(r["frames_received"] >= 595, r)
+    host.stop()
+
+
+def case_client_vanishes(work):
+    """SIGKILL to a client: its output goes off, the next one is served."""
+    need_sway()
+    host = Host(work, "--idle-timeout", "1500")
+    folder = folder_of(host)["folder"]
+    c = start_client(work, host.port, "--seconds", "60")
+    host.wait_for("capturing HEADLESS")
+    time.sleep(0.5)
+    c.kill()
+    c.wait()
+    host.wait_for("it vanished")
+    out = f"{work}/next.h264"
+    client(work, host.port, "--mode", "640x480@60", "--seconds", "2", "--out", out)
+    check_stream(out, 640, 480, 50 // SLOW)
+    host.stop()
+    expect(not os.path.exists(folder), f"{folder} is still there")
+
+
+def case_second_client_waits(work):
+    """One session at a time: the second client is served when the first has gone."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "0")
+    first = start_client(work, host.port, "--seconds", "2", config="one")
+    host.wait_for("asks for")
+    second = start_client(work, host.port, "--seconds", "1", config="two")
+    host.wait_for("it waits")
+    expect(first.wait(timeout=60) == 0, first.communicate()[1])
+    expect(second.wait(timeout=60) == 0, second.communicate()[1])
+    host.stop()
+
+
+def case_reconnect_replaces(work):
+    """The same device again: its older connection ends, the new one is served."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "0")
+    first = start_client(work, host.port, "--seconds", "60")
+    host.wait_for("asks for")
+    time.sleep(0.5)
+    client(work, host.port, "--seconds", "1")
+    out, err = first.communicate(timeout=60)
+    expect(first.returncode == 1, out + err)
+    host.stop()
+
+
+def case_host_killed(work):
+    """SIGKILL: the desktop ends by itself; with its supervisor killed too, the next start cleans up."""
+    need_sway()
+    host = Host(work)
+    folder = folder_of(host)["folder"]
+    c = start_client(work, host.port, "--seconds", "60")
+    host.wait_for("capturing HEADLESS")
+    host.kill()
+    wait_until(lambda: not os.path.exists(folder) and not processes_with(folder),
+               f"{folder} outlives its host")
+    c.wait(timeout=60)
+
+    host = Host(work)
+    entry = folder_of(host)
+    os.kill(host.process.pid, signal.SIGSTOP)
+    os.kill(entry["supervisor"]["pid"], signal.SIGKILL)
+    host.kill()
+    host = Host(work)
+    expect("left behind" in host.log(), host.log())
+    expect(not os.path.exists(entry["folder"]), f"{entry['folder']} is still there")
+    expect(not processes_with(entry["folder"]), "its processes still run")
+    client(work, host.port, "--seconds", "1", "--mode", "640x480@60")
+    host.stop()
+
+
+def case_trust(work):
+    """A wrong pin and a changed host are refused; a known one is not."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "30")
+    pin = host.wait_for(r"fingerprint ([0-9a-f]{64})")
+    client(work, host.port, "--pin", pin, config="pinned")
+    wrong = ("0" if pin[0] != "0" else "1") + pin[1:]
+    err = client(work, host.port, "--pin", wrong, config="pinned", expected=1)
+    expect("trusted" in err, err)
+    client(work, host.port)
+    client(work, host.port)  # remembered
+    port = host.port
+    host.stop()
+    other = Host(work, "--source", "synthetic", "--port", str(port), config="another-identity")
+    err = client(work, other.port, expected=1)
+    expect("another one before" in err, err)
+    other.stop()
+
+
+def run_refused(work, options, env=None, names=()):
+    began = time.monotonic()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PUNKTFUNK_")}
+    environment.update(env or {})
+    p = subprocess.run([HOST, "serve", "--port", "0", *options], capture_output=True, text=True,
+                       timeout=30, env=environment)
+    took = time.monotonic() - began
+    lines = [line for line in p.stderr.splitlines() if line.strip()]
+    expect(p.returncode not in (0, None), p.stderr)
+    expect(len(lines) == 1, f"{len(lines)} lines: {p.stderr}")
+    expect(took < 2 * SLOW, f"{took:.1f} s")
+    for name in names:
+        expect(name in lines[0], lines[0])
+    print(lines[0])
+
+
+def case_errors(work):
+    """One line with cause and remedy, at once, for everything that can be wrong at the start."""
+    good = ["--config-dir", f"{work}/config", "--source", "synthetic"]
+    run_refused(work, ["--no-such-thing"], names=("no-such-thing", "--help"))
+    run_refused(work, [*good, "--fec-percent", "91"], names=("fec-percent", "0 to 90"))
+    run_refused(work, [*good, "--sessions"], names=("sessions",))
+    run_refused(work, good, env={"PUNKTFUNK_BITRATE": "fast"}, names=("PUNKTFUNK_BITRATE", "number"))
+    run_refused(work, [*good, "--listen", "nowhere"], names=("listen", "127.0.0.1"))
+    os.makedirs(f"{work}/conf", exist_ok=True)
+    with open(f"{work}/conf/host.conf", "w") as f:
+        f.write("bitrate = 10000\nbitrat = 5\n")
+    run_refused(work, ["--config-dir", f"{work}/conf"], names=("host.conf", "bitrat", "--help"))
+    with open(f"{work}/file", "w") as f:
+        f.write("in the way")
+    run_refused(work, ["--config-dir", f"{work}/file/config", "--source", "synthetic"],
+                names=("config",))
+    host = Host(work, "--source", "synthetic")
+    run_refused(work, [*good, "--port", str(host.port)], names=(str(host.port), "another"))
+    host.stop()
+    empty = f"{work}/empty"
+    os.makedirs(empty, exist_ok=True)
+    run_refused(work, ["--config-dir", f"{work}/config", "--own-desktop"], env={"PATH": empty},
+                names=("sway", "install"))
+
+
+def case_settings_precedence(work):
+    """A flag wins over the environment, the environment over host.conf."""
+    os.makedirs(f"{work}/host", exist_ok=True)
+    with open(f"{work}/host/host.conf", "w") as f:
+        f.write("; a comment\nsource = synthetic\nsynthetic-frames = 10\nsynthetic-hz = 200\n")
+    host = Host(work)
+    expect(client(work, host.port)["frames_received"] == 10, "host.conf")
+    host.stop()
+    host = Host(work, env={"PUNKTFUNK_SYNTHETIC_FRAMES": "20"})
+    expect(client(work, host.port)["frames_received"] == 20, "environment")
+    host.stop()
+    host = Host(work, "--synthetic-frames=30", env={"PUNKTFUNK_SYNTHETIC_FRAMES": "20"})
+    expect(client(work, host.port)["frames_received"] == 30, "flag")
+    host.stop()
+
+
+def case_relay_loss(work):
+    """3 % random loss at 20 % parity: as many units are lost as the code's theory says."""
+    if os.getuid() != 0 and SLOW > 1:
+        skip("needs a quiet machine")
+    frames = 1200 // SLOW
+    # The video port must be known to the relay beforehand: take a free one.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        data_port = s.getsockname()[1]
+    host = Host(work, "--source", "synthetic", "--fec-percent", "20", "--data-port", str(data_port),
+                "--synthetic-frames", str(frames), "--synthetic-hz", "200", "--synthetic-bytes",
+                "12000")
+    summary = f"{work}/relay.json"
+    relay = subprocess.Popen([RELAY, "--listen", "127.0.0.2", "--to", "127.0.0.1", "--port",
+                              str(host.port), "--port", str(data_port), "--loss", "3", "--seed", "7",
+                              "--direction", "down", "--only-port", str(data_port), "--json", summary],
+                             stderr=subprocess.PIPE, text=True)
+    expect("ready" in relay.stderr.readline(), "the relay does not start")
+    r = client(work, host.port, "--verify-synthetic", address="127.0.0.2")
+    host.stop()
+    relay.send_signal(signal.SIGINT)
+    expect(relay.wait(timeout=10) == 0, relay.stderr.read())
+    # 12000 bytes are 9 data shards of 1408 and 2 of parity: lost when more than 2 of 11 are.
+    p = 0.03
+    theory = sum(comb(11, i) * p**i * (1 - p)**(11 - i) for i in range(3, 12))
+    lost = frames - r["frames_received"]
+    expected = theory * frames
+    print(f"{lost} of {frames} units lost, {expected:.1f} by theory; {r['shards_recovered']} shards "
+          f"repaired")
+    expect(abs(lost - expected) <= 5 * sqrt(expected) + 1, "not what the theory says")
+    expect(r["shards_recovered"] > frames * 9 * p / 2, r)
+
+
+def main():
+    work = tempfile.mkdtemp(prefix="punktfunk-test-")
+    try:
+        globals()["case_" + sys.argv[1]](work)
+    finally:
+        for process in Host.running:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        for log in sorted(n for n in os.listdir(work) if n.endswith(".log")):
+            with open(f"{work}/{log}", errors="replace") as f:
+                print(f"--- {log}\n{f.read()}", end="", file=sys.stderr)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
