@@ -78,7 +78,7 @@ static int open_socket(struct pfk_udp *u, const struct pfk_udp_config *cfg)
     }
     if (bind(u->fd, (const struct sockaddr *)&cfg->bind, pfk_addr_bytes(&cfg->bind)) != 0) {
         int err = errno;
-        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot use UDP %s for video: %s; %s",
+        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot use UDP %s: %s; %s",
                  pfk_addr_text(&cfg->bind, text), strerror(err),
                  err == EADDRINUSE ? "another program has it: choose another port or none"
                                    : "choose an address of this machine");
