@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #endif
 
+enum { WARNING_BYTES = 1100 };
+
 struct options {
     struct relay_config relay;
     double seconds;
@@ -28,9 +30,16 @@ static void on_signal(int sig)
     relay_stop(running);
 }
 
-static void print_log(void *opaque, enum pfk_log_level level, const char *text)
+// Scripts wait for "ready" as the first line, and every port gets the same buffers: a warning is
+// kept until then and said once.
+static void keep_warning(void *opaque, enum pfk_log_level level, const char *text)
 {
-    fprintf(stderr, "udp-relay: %s\n", text);
+    char *warning = opaque;
+    if (level == PFK_LOG_WARN) {
+        snprintf(warning, WARNING_BYTES, "udp-relay: %s\n", text);
+    } else {
+        fprintf(stderr, "udp-relay: %s\n", text);
+    }
 }
 
 static void usage(FILE *to)
@@ -316,10 +325,11 @@ static int report(const struct relay *r, const struct options *o)
 
 int main(int argc, char **argv)
 {
+    char warning[WARNING_BYTES] = "";
     struct options o = {
         .relay = {.impaired = {true, true},
                   .impair = {.burst = 3, .reorder_ns = 2000000, .queue_bytes = 262144, .seed = 1},
-                  .log = {print_log, NULL}}};
+                  .log = {keep_warning, warning}}};
     parse_address("127.0.0.2", &o.relay.listen);
     parse_address("127.0.0.1", &o.relay.to);
     if (parse_options(&o, argc, argv) != 0) {
@@ -334,7 +344,7 @@ int main(int argc, char **argv)
 #ifdef __linux__
     prctl(PR_SET_TIMERSLACK, 1000ul); // delays are told to the microsecond, not to 50 of them
 #endif
-    fputs("ready\n", stderr);
+    fprintf(stderr, "ready\n%s", warning);
     relay_run(running, o.seconds);
     int rc = report(running, &o);
     signal(SIGINT, SIG_DFL);
