@@ -407,6 +407,9 @@ int desktop_wait_ready(struct desktop *d, int timeout_ms)
         }
         bool ended = !process_alive(d->compositor);
         if (ended || pfk_clock_monotonic_ns() >= until) {
+            if (ended) { // its words are complete when the supervisor has ended too
+                (void)process_wait_gone(d->supervisor, STOP_TIMEOUT_MS);
+            }
             pfk_logf(d->log, PFK_LOG_ERROR, "the compositor %s; its last words: %s",
                      ended ? "ended at once" : "does not come up", last_words(d, words));
             return ended ? PFK_E_CLOSED : PFK_E_TIMEOUT;
