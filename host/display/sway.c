@@ -29,7 +29,6 @@ struct sway {
     struct desktop *desktop; // NULL in the user's session
     char ipc_socket[108];
     int ipc;
-    bool command_started;
     struct pfk_log log;
 };
 
@@ -82,7 +81,6 @@ static int open_session(struct sway *s, const char *ipc)
         return PFK_E_SIZE;
     }
     strcpy(s->ipc_socket, ipc);
-    s->command_started = true; // the user's session shows what the user wants
     return PFK_OK;
 }
 
@@ -121,36 +119,6 @@ static void sway_close(struct display *d)
     }
     desktop_stop(s->desktop);
     free(s);
-}
-
-static int sway_open(struct display **out, const struct display_config *cfg)
-{
-    *out = NULL;
-    struct sway *s = calloc(1, sizeof(*s));
-    if (!s) {
-        return PFK_E_NOMEM;
-    }
-    s->base.impl = &display_sway;
-    s->ipc = -1;
-    s->log = cfg->log;
-    const char *session = session_socket(cfg);
-    int err = session ? open_session(s, session) : open_own(s, cfg);
-    if (!err) {
-        s->ipc = sway_ipc_connect(s->ipc_socket);
-        if (s->ipc < 0) {
-            err = s->ipc;
-            pfk_logf(
-                &s->log, PFK_LOG_ERROR,
-                "cannot reach sway at %s; unset SWAYSOCK or give own-desktop to start an own one",
-                s->ipc_socket);
-        }
-    }
-    if (err) {
-        sway_close(&s->base);
-        return err;
-    }
-    *out = &s->base;
-    return PFK_OK;
 }
 
 // Runs a command; reconnects once, since a time-out leaves the connection out of step.
@@ -282,14 +250,22 @@ static int read_mode(struct sway *s, struct display_output *o)
     return live ? PFK_OK : PFK_E_IO;
 }
 
-static int start_command(struct sway *s)
+static int park(struct sway *s, const char *name)
 {
     char reason[REASON_BYTES];
-    if (s->command_started) {
-        return PFK_OK;
+    return COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz", name, PARKED_WIDTH,
+                   PARKED_HEIGHT, PARKED_HZ);
+}
+
+// The command of an own desktop runs before the first client comes, on an output that waits for it.
+static int start_parked(struct sway *s)
+{
+    char name[64], reason[REASON_BYTES];
+    int err = take_output(s, name, sizeof(name));
+    if (!err) {
+        err = park(s, name);
     }
-    s->command_started = true;
-    return COMMAND(s, reason, "exec %s", s->desktop->start_file);
+    return err ? err : COMMAND(s, reason, "exec %s", s->desktop->start_file);
 }
 
 static void sway_output_destroy(struct display_output *o)
@@ -299,8 +275,7 @@ static void sway_output_destroy(struct display_output *o)
     if (COMMAND(s, reason, "output %s disable", o->name) == PFK_OK) {
         json_t *outputs = get_outputs(s);
         if (json_is_true(json_object_get(find_output(outputs, o->name), "active"))) {
-            (void)COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz", o->name,
-                          PARKED_WIDTH, PARKED_HEIGHT, PARKED_HZ);
+            (void)park(s, o->name);
         }
         json_decref(outputs);
     }
@@ -327,9 +302,6 @@ static int sway_output_create(struct display *d, struct display_output **out, ui
     err = COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz scale 1 pos %d 0", name,
                   width_px, height_px, hz, free_x(s, name, width_px));
     if (!err) {
-        err = start_command(s);
-    }
-    if (!err) {
         err = read_mode(s, &o->base);
     }
     if (!err && (o->base.width_px != width_px || o->base.height_px != height_px)) {
@@ -342,6 +314,39 @@ static int sway_output_create(struct display *d, struct display_output **out, ui
         return err;
     }
     *out = &o->base;
+    return PFK_OK;
+}
+
+static int sway_open(struct display **out, const struct display_config *cfg)
+{
+    *out = NULL;
+    struct sway *s = calloc(1, sizeof(*s));
+    if (!s) {
+        return PFK_E_NOMEM;
+    }
+    s->base.impl = &display_sway;
+    s->ipc = -1;
+    s->log = cfg->log;
+    const char *session = session_socket(cfg);
+    int err = session ? open_session(s, session) : open_own(s, cfg);
+    if (!err) {
+        s->ipc = sway_ipc_connect(s->ipc_socket);
+        if (s->ipc < 0) {
+            err = s->ipc;
+            pfk_logf(
+                &s->log, PFK_LOG_ERROR,
+                "cannot reach sway at %s; unset SWAYSOCK or give own-desktop to start an own one",
+                s->ipc_socket);
+        }
+    }
+    if (!err && s->desktop) {
+        err = start_parked(s);
+    }
+    if (err) {
+        sway_close(&s->base);
+        return err;
+    }
+    *out = &s->base;
     return PFK_OK;
 }
 
