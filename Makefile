@@ -7,8 +7,9 @@ BITRATE ?= 0
 PORT ?= 19777
 PREFIX ?= /usr/local
 SERVE ?=
+MINUTES ?= 10
 
-.PHONY: help deps build run serve test bench install clean
+.PHONY: help deps build run serve test bench soak install clean
 
 help:
 	@echo "make run      install what is missing, build, stream a headless desktop to the reference client,"
@@ -17,6 +18,7 @@ help:
 	@echo "make serve    install what is missing, build, run the host until Ctrl-C; SERVE='options'"
 	@echo "make test     install what is missing, build, run every test: release, ASan+UBSan and TSan builds"
 	@echo "make bench    measure; writes $(BUILD)/bench.json"
+	@echo "make soak     stream MINUTES=$(MINUTES) and watch memory, descriptors and outputs"
 	@echo "make deps     install the Debian packages that are missing (names them on other systems)"
 	@echo "make build    build only"
 	@echo "make install  install to PREFIX=$(PREFIX) (DESTDIR is honoured)"
@@ -36,6 +38,9 @@ serve: build
 
 test: build
 	@scripts/test.sh $(BUILD)
+
+soak: build
+	@scripts/soak.py $(BUILD) $(MINUTES) $(MODE)
 
 bench: build
 	@scripts/bench.sh $(BUILD)

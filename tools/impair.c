@@ -4,29 +4,30 @@
 #include <string.h>
 
 // SplitMix64: one word of state, and every seed is as good as another.
-static uint64_t next(struct impair *i)
+static uint64_t next(uint64_t *state)
 {
-    uint64_t z = i->state += 0x9E3779B97F4A7C15u;
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
     return z ^ z >> 31;
 }
 
-static bool happens(struct impair *i, double share)
+// Draws even for a share of nothing, so that one setting does not shift what another one gets.
+static bool happens(uint64_t *state, double share)
 {
-    return share > 0 && (double)(next(i) >> 11) * 0x1p-53 < share;
+    return (double)(next(state) >> 11) * 0x1p-53 < share;
 }
 
 void impair_init(struct impair *i, const struct impair_config *cfg)
 {
-    *i = (struct impair){.cfg = *cfg, .state = cfg->seed};
+    *i = (struct impair){.cfg = *cfg, .loss_state = cfg->seed, .shape_state = ~cfg->seed};
     if (i->cfg.burst < 1) {
         i->cfg.burst = 1;
     }
 }
 
 // Two states: a run ends with 1 / burst, and begins so often that the share of lost packets is
-// `loss`.
+// `loss`. Where even one good packet between two runs would be too many, the runs get longer.
 static bool burst_loses(struct impair *i)
 {
     double loss = i->cfg.loss;
@@ -34,7 +35,11 @@ static bool burst_loses(struct impair *i)
         return true;
     }
     double leave = 1 / i->cfg.burst, enter = leave * loss / (1 - loss);
-    i->in_burst = i->in_burst ? !happens(i, leave) : happens(i, enter);
+    if (enter > 1) {
+        leave /= enter;
+        enter = 1;
+    }
+    i->in_burst = i->in_burst ? !happens(&i->loss_state, leave) : happens(&i->loss_state, enter);
     return i->in_burst;
 }
 
@@ -43,7 +48,7 @@ bool impair_loses(struct impair *i)
     uint64_t n = i->n_packets++;
     switch (i->cfg.model) {
     case IMPAIR_RANDOM:
-        return happens(i, i->cfg.loss);
+        return happens(&i->loss_state, i->cfg.loss);
     case IMPAIR_BURST:
         return i->cfg.loss > 0 && burst_loses(i);
     case IMPAIR_PERIODIC:
@@ -72,6 +77,9 @@ static bool over_rate(struct impair *i, size_t bytes, uint64_t now_ns, uint64_t 
 struct impair_fate impair_packet(struct impair *i, size_t bytes, uint64_t now_ns)
 {
     struct impair_fate f = {.lost = impair_loses(i)};
+    uint64_t jitter = next(&i->shape_state);
+    bool reordered = happens(&i->shape_state, i->cfg.reorder);
+    bool duplicated = happens(&i->shape_state, i->cfg.duplicate);
     if (f.lost) {
         return f;
     }
@@ -79,15 +87,11 @@ struct impair_fate impair_packet(struct impair *i, size_t bytes, uint64_t now_ns
     if (f.over_rate) {
         return f;
     }
+    f.copies = duplicated ? 2 : 1;
+    f.reordered = reordered;
     f.delay_ns += i->cfg.delay_ns;
-    if (i->cfg.jitter_ns) {
-        f.delay_ns += next(i) % i->cfg.jitter_ns;
-    }
-    f.reordered = happens(i, i->cfg.reorder);
-    if (f.reordered) {
-        f.delay_ns += i->cfg.reorder_ns;
-    }
-    f.copies = happens(i, i->cfg.duplicate) ? 2 : 1;
+    f.delay_ns += i->cfg.jitter_ns ? jitter % i->cfg.jitter_ns : 0;
+    f.delay_ns += reordered ? i->cfg.reorder_ns : 0;
     return f;
 }
 

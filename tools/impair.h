@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What a bad network does to a packet, decided from a seed and virtual time: for udp-relay and
-// loss-harness.
+// loss-harness. Which packets are lost depends on the seed and their number alone, never on time or
+// on the other settings; so does each one's jitter, reordering and duplication.
 #ifndef TOOLS_IMPAIR_H
 #define TOOLS_IMPAIR_H
 
@@ -16,9 +17,9 @@ enum impair_model {
 
 struct impair_config {
     enum impair_model model;
-    double loss;      // share of packets, 0 to 1
-    double burst;     // mean length of a run, at least 1
-    double reorder;   // share of packets that are held back by reorder_ns
+    double loss;    // share of packets, 0 to 1
+    double burst;   // mean length of a run, at least 1; longer where `loss` cannot be had otherwise
+    double reorder; // share of packets that are held back by reorder_ns
     double duplicate; // share of packets that come twice
     uint64_t delay_ns, jitter_ns, reorder_ns;
     uint64_t rate_bps;  // 0 = without limit
@@ -28,7 +29,7 @@ struct impair_config {
 
 struct impair {
     struct impair_config cfg;
-    uint64_t state;
+    uint64_t loss_state, shape_state;
     bool in_burst;
     uint64_t n_packets;
     uint64_t free_ns; // when the rate-limited link has sent what waits

@@ -242,12 +242,21 @@ static double patch_error(const AVFrame *f, unsigned i)
     return worst;
 }
 
+static bool is_keyframe(const AVFrame *f)
+{
+#ifdef AV_FRAME_FLAG_KEY
+    return (f->flags & AV_FRAME_FLAG_KEY) != 0;
+#else
+    return f->key_frame != 0; // FFmpeg 5
+#endif
+}
+
 static void take_picture(struct checker *c)
 {
     struct result *r = &c->r;
     const AVFrame *f = c->frame;
     r->n_pictures++;
-    r->n_keyframes += f->key_frame;
+    r->n_keyframes += is_keyframe(f);
     r->full_range = f->color_range == AVCOL_RANGE_JPEG;
     r->matrix = f->colorspace;
     r->has_b_frames =

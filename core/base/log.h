@@ -18,7 +18,7 @@ struct pfk_log {
     void *opaque;
 };
 
-/** Format and hand over one message (1023 bytes at most). `log` may be NULL. Not on the hot path.
+/** Format and hand over one message (1023 bytes at most), control characters replaced. `log` may be NULL. Not on the hot path.
  */
 void pfk_logf(const struct pfk_log *log, enum pfk_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -30,7 +30,8 @@ const char *pfk_gf16_row_at(unsigned index);
 
 /**
  * Compute m parity shards of k data shards, each `shard_bytes` long (even, at least 2).
- * k >= 1, m >= 0, k + m <= PFK_GF16_MAX_SHARDS. No alignment is asked for.
+ * k >= 1, m >= 0, k + m <= PFK_GF16_MAX_SHARDS, and at most 65536 when the smaller of k and m is
+ * rounded up to a power of two. No alignment is asked for.
  * 0; PFK_E_INVALID; PFK_E_NOMEM. On failure the parity is untouched.
  */
 int pfk_gf16_encode(struct pfk_gf16 *fec, unsigned k, unsigned m, size_t shard_bytes,

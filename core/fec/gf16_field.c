@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { POLYNOMIAL = 0x1002D };
+enum { POLYNOMIAL = 0x1002D, B = 256, B_SQUARED_PLUS_B = 1 << 7 };
 
 // b_0 .. b_15 of section 5.4: a Cantor basis, b_i = b_(i+1)^2 + b_(i+1).
 static const uint16_t basis[16] = {0x0001, 0xACCA, 0x3C0E, 0x163E, 0xC582, 0xED2E, 0x914C, 0x4012,
@@ -39,20 +39,51 @@ void pfk_gf16_field_init(struct pfk_gf16_field *f)
     f->exp[2 * 65536 - 1] = f->exp[1];
 }
 
+// Linear in the nibble's bits: four products, the other values are sums.
+static void nibbles_init(struct pfk_gf16_nibbles *t, const uint8_t products[8])
+{
+    t->lower[0] = t->upper[0] = 0;
+    for (unsigned v = 1; v < 16; v++) {
+        unsigned rest = v & (v - 1), bit = (unsigned)__builtin_ctz(v);
+        t->lower[v] = t->lower[rest] ^ products[bit];
+        t->upper[v] = t->upper[rest] ^ products[4 + bit];
+    }
+}
+
+static void product_init(struct pfk_gf16_nibbles *t, const struct pfk_gf16_field *f,
+                         uint16_t constant)
+{
+    uint8_t products[8];
+    for (unsigned bit = 0; bit < 8; bit++) {
+        products[bit] = (uint8_t)pfk_gf16_mul(f, constant, (uint16_t)(1u << bit));
+    }
+    nibbles_init(t, products);
+}
+
+// The part below 256 of high * B, whose other part is `high` itself (see pfk_gf16_convert_init).
+static uint8_t below_b(const struct pfk_gf16_field *f, unsigned high)
+{
+    return (uint8_t)pfk_gf16_mul(f, (uint16_t)high, B);
+}
+
 void pfk_gf16_table_init(struct pfk_gf16_table *t, const struct pfk_gf16_field *f,
                          uint16_t constant)
 {
-    for (unsigned nibble = 0; nibble < 4; nibble++) {
-        // Linear in the nibble's bits: four products, the other values are sums.
-        uint16_t product[16] = {0};
-        for (unsigned v = 1; v < 16; v++) {
-            unsigned rest = v & (v - 1);
-            product[v] = rest ? product[rest] ^ product[v ^ rest]
-                              : pfk_gf16_mul(f, constant, (uint16_t)(v << 4 * nibble));
-        }
-        for (unsigned v = 0; v < 16; v++) {
-            t->low[nibble][v] = (uint8_t)product[v];
-            t->high[nibble][v] = (uint8_t)(product[v] >> 8);
-        }
+    unsigned high = constant >> 8;
+    uint16_t low = (uint8_t)constant ^ below_b(f, high);
+    t->kind = !constant ? PFK_GF16_ZERO : high ? PFK_GF16_PAIRS : PFK_GF16_BYTES;
+    product_init(&t->p, f, low);
+    product_init(&t->q, f, pfk_gf16_mul(f, (uint16_t)high, B_SQUARED_PLUS_B));
+    product_init(&t->r, f, (uint16_t)(low ^ high));
+}
+
+// x^256 + x maps B to 1 and b_(8+j) to b_j, and is linear over GF(2^8): so high * B and the symbol
+// 256 * high differ by an element of GF(2^8).
+void pfk_gf16_convert_init(struct pfk_gf16_nibbles *t, const struct pfk_gf16_field *f)
+{
+    uint8_t products[8];
+    for (unsigned bit = 0; bit < 8; bit++) {
+        products[bit] = below_b(f, 1u << bit);
     }
+    nibbles_init(t, products);
 }

@@ -43,6 +43,34 @@ static inline unsigned pfk_geometry_max_shards(const struct pfk_plane *plane, un
     return sum < limit ? sum : limit;
 }
 
+static inline unsigned pfk_pow2_ceil(unsigned n)
+{
+    return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
+}
+
+/** Does the code's field have points for k + m shards? GF(2^16) aligns data behind a power of two
+ * of parity (or parity behind data, where there is more of it), so k + m <= 65535 is not enough.
+ */
+static inline bool pfk_geometry_codable(const struct pfk_plane *plane, unsigned k, unsigned m)
+{
+    if (plane->field == PFK_FEC_GF8) {
+        return k + m <= 255;
+    }
+    unsigned k2 = pfk_pow2_ceil(k), m2 = pfk_pow2_ceil(m);
+    return k + m <= 65535 && (m == 0 || (k2 >= m2 ? k + m2 : k2 + m) <= 65536);
+}
+
+/** Parity shards of a block of k: what `percent` asks for, within what every receiver accepts. */
+static inline unsigned pfk_geometry_block_m(const struct pfk_plane *plane, unsigned k,
+                                            unsigned percent)
+{
+    unsigned want = pfk_percent_of(k, percent);
+    unsigned most = pfk_geometry_max_shards(plane, plane->percent);
+    most = most > k ? most - k : 0;
+    unsigned m = want < most ? want : most;
+    return pfk_geometry_codable(plane, k, m) ? m : pfk_pow2_ceil(m) / 2;
+}
+
 static inline bool pfk_plane_valid(const struct pfk_plane *plane)
 {
     return plane->shard_bytes >= 2 && plane->shard_bytes % 2 == 0 &&

@@ -21,7 +21,8 @@ struct pfk_packetizer {
     uint32_t packet_counter, video_index, probe_index;
     uint8_t *arena; // datagrams of the current unit, back to back
     size_t stride;
-    unsigned n_datagrams, room;
+    unsigned n_datagrams, n_sealed;
+    size_t room;
     const uint8_t **data; // shard addresses of the current unit
     uint8_t **parity;
 };
@@ -74,22 +75,13 @@ uint32_t pfk_packetizer_next_index(const struct pfk_packetizer *p)
     return p->video_index;
 }
 
-// Parity shards of a block: what the percent asks for, within what every receiver accepts.
-static unsigned parity_of(const struct pfk_packetizer *p, unsigned k, unsigned percent)
-{
-    unsigned want = pfk_percent_of(k, percent);
-    unsigned most = pfk_geometry_max_shards(&p->plane, p->plane.percent);
-    most = most > k ? most - k : 0;
-    return want < most ? want : most;
-}
-
 // Grows in powers of two, so that a stream settles after its first key frames.
-static int reserve(struct pfk_packetizer *p, unsigned n)
+static int reserve(struct pfk_packetizer *p, size_t n)
 {
     if (n <= p->room) {
         return 0;
     }
-    unsigned room = p->room ? p->room : 64;
+    size_t room = p->room ? p->room : 64;
     while (room < n) {
         room *= 2;
     }
@@ -124,7 +116,8 @@ static uint8_t *shard_at(const struct pfk_packetizer *p, unsigned i)
 
 static void write_header(struct pfk_packetizer *p, unsigned i, struct pfk_video_header *h)
 {
-    struct pfk_writer w = pfk_writer_init(text_at(p, i), PFK_VIDEO_HEADER_BYTES);
+    uint8_t bytes[PFK_VIDEO_HEADER_BYTES];
+    struct pfk_writer w = pfk_writer_init(bytes, sizeof(bytes));
     h->packet_counter = p->packet_counter + i;
     h->packet_flags = PFK_PACKET_ALWAYS;
     if (h->block_index == 0 && h->shard_index == 0) {
@@ -134,6 +127,7 @@ static void write_header(struct pfk_packetizer *p, unsigned i, struct pfk_video_
         h->packet_flags |= PFK_PACKET_LAST;
     }
     pfk_video_header_emit(h, &w);
+    memcpy(text_at(p, i), bytes, sizeof(bytes));
 }
 
 // The access unit into the data shards of its datagrams; the last one padded with zeros.
@@ -169,13 +163,15 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
     }
     unsigned n_data = (unsigned)g.n_data, n_parity = 0;
     for (unsigned b = 0; b < g.n_blocks; b++) {
-        n_parity += parity_of(p, pfk_geometry_block_k(&p->plane, &g, b), meta->percent);
+        n_parity +=
+            pfk_geometry_block_m(&p->plane, pfk_geometry_block_k(&p->plane, &g, b), meta->percent);
     }
     int err = reserve(p, n_data + n_parity);
     if (err != 0) {
         return err;
     }
     p->n_datagrams = n_data + n_parity;
+    p->n_sealed = 0;
     copy_data(p, au, au_bytes, n_data);
 
     bool probe = meta->flags & PFK_AU_PROBE;
@@ -190,7 +186,8 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
     };
     unsigned data_at = 0, parity_at = n_data;
     for (unsigned b = 0; b < g.n_blocks; b++) {
-        unsigned k = pfk_geometry_block_k(&p->plane, &g, b), m = parity_of(p, k, meta->percent);
+        unsigned k = pfk_geometry_block_k(&p->plane, &g, b);
+        unsigned m = pfk_geometry_block_m(&p->plane, k, meta->percent);
         h.block_index = (uint16_t)b;
         h.n_data = (uint16_t)k;
         h.n_parity = (uint16_t)m;
@@ -203,6 +200,7 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
         }
         err = encode_block(p, k, m, p->data + data_at, p->parity);
         if (err != 0) {
+            p->n_datagrams = 0; // nothing that could be sealed
             return err;
         }
         data_at += k;
@@ -216,9 +214,10 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
 
 int pfk_packetizer_seal(struct pfk_packetizer *p, unsigned first, unsigned n)
 {
-    if (first > p->n_datagrams || n > p->n_datagrams - first) {
+    if (first < p->n_sealed || first > p->n_datagrams || n > p->n_datagrams - first) {
         return PFK_E_INVALID;
     }
+    p->n_sealed = first + n;
     for (unsigned i = first; p->aead && i < first + n; i++) {
         int err = pfk_aead_seal(p->aead, p->sequence++, p->arena + i * p->stride,
                                 PFK_VIDEO_HEADER_BYTES + p->plane.shard_bytes);

@@ -55,7 +55,8 @@ int pfk_packetize(struct pfk_packetizer *p, const uint8_t *au, size_t au_bytes,
 
 /**
  * Seal datagrams first .. first + n - 1 of the last unit, each once, in rising order; so that the
- * first burst can leave before the last is sealed. No-op on a plain data plane.
+ * first burst can leave before the last is sealed. A plain data plane has nothing to seal; the same
+ * rules hold. 0; PFK_E_INVALID (no such datagrams, or sealed before: nothing is touched).
  */
 int pfk_packetizer_seal(struct pfk_packetizer *p, unsigned first, unsigned n);
 

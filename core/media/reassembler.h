@@ -9,7 +9,7 @@
 /** Why a datagram was not used, or that it was: counted in pfk_reassembler_stats.outcome[]. */
 enum pfk_rx_outcome {
     PFK_RX_ACCEPTED,  // a new shard was stored
-    PFK_RX_LATE,      // its access unit is finished, given up or stale: ignored
+    PFK_RX_LATE,      // its access unit is finished, given up or stale, or its block done: ignored
     PFK_RX_DUPLICATE, // this shard is already here
     PFK_RX_SHORT,     // below 24 bytes, above 2048, or plain text below 40 + S
     PFK_RX_NOT_AUTHENTIC,
@@ -36,7 +36,7 @@ struct pfk_unit {
     uint32_t flags;                 // PFK_AU_*
     uint32_t n_shards, n_recovered; // data shards in all, and those that parity restored
     uint64_t first_rx_ns,
-        last_rx_ns; // arrival of the first and of the last shard used (caller's clock)
+        last_rx_ns;       // arrival of the first and of the last shard used (caller's clock)
     uint64_t complete_ns; // for the caller to fill in
 };
 
@@ -47,7 +47,9 @@ struct pfk_reassembler_stats {
     uint64_t frames_lost;      // video units that never completed: see pfk_reassembler_push()
     uint64_t shards_recovered; // data shards rebuilt by parity
     uint64_t shards_late;      // of those, how many arrived afterwards
-    uint64_t probe_packets, probe_bytes; // filler is counted, never put together
+    // Filler is counted, never put together. Its bytes are those of the units themselves: no
+    // header, padding or parity, as the host counts what it offered.
+    uint64_t probe_packets, probe_bytes;
 };
 
 struct pfk_reassembler;
@@ -59,7 +61,8 @@ void pfk_reassembler_destroy(struct pfk_reassembler *r);
  * Take one datagram.
  * A video unit is lost, and counted once, when it is still incomplete while a unit more than 64
  * indexes or 120 ms of pts newer has arrived. Indexes count from 0: one of which nothing ever
- * arrived is lost too. Streamed units (section 5.7) are not taken: the client does not offer that.
+ * arrived is lost too, once it is more than 64 behind (its pts is not known). Streamed units
+ * (section 5.7) are not taken: the client does not offer that.
  * @datagram  scratch of the caller, decrypted in place
  * @now_ns    arrival time on any one clock
  */

@@ -3,15 +3,18 @@
 
 #include <string.h>
 
-// Forgets the numbers that leave the window when `newest` moves up to `sequence`.
+// Forgets the numbers that leave the window when `newest` moves up to `sequence`; a word at a time,
+// so that a sender who skips far ahead again and again does not get much work out of us.
 static void advance(struct pfk_replay *r, uint64_t sequence)
 {
-    uint64_t step = sequence - r->newest;
-    if (step >= PFK_REPLAY_DEPTH) {
+    if (sequence - r->newest >= PFK_REPLAY_DEPTH) {
         memset(r->seen, 0, sizeof(r->seen));
     } else {
-        for (uint64_t s = r->newest + 1; s != sequence + 1; s++) {
-            r->seen[s % PFK_REPLAY_DEPTH / 64] &= ~(1ull << s % 64);
+        for (uint64_t left = sequence - r->newest, s = r->newest + 1; left > 0;) {
+            uint64_t n = 64 - s % 64 < left ? 64 - s % 64 : left;
+            r->seen[s % PFK_REPLAY_DEPTH / 64] &= ~(~0ull >> (64 - n) << s % 64);
+            s += n;
+            left -= n;
         }
     }
     r->newest = sequence;

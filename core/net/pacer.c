@@ -22,7 +22,7 @@ struct pfk_pace pfk_pace_begin(const struct pfk_pacer_config *cfg, size_t unit_b
 
 size_t pfk_pace_burst(const struct pfk_pace *pace, size_t sent_bytes, size_t unit_bytes)
 {
-    size_t left = unit_bytes - sent_bytes;
+    size_t left = sent_bytes < unit_bytes ? unit_bytes - sent_bytes : 0;
     size_t burst =
         sent_bytes < pace->head_bytes ? pace->head_bytes - sent_bytes : pace->burst_bytes;
     return left < burst ? left : burst;

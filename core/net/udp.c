@@ -26,15 +26,22 @@ bool pfk_udp_error_is_transient(int err)
            err == EHOSTDOWN || err == ENETDOWN;
 }
 
+bool pfk_udp_error_is_of_one_datagram(int err)
+{
+    return err == EMSGSIZE || pfk_udp_error_is_transient(err);
+}
+
 // Asks for a large buffer, past the system's limit where we may; returns what is really there.
-static int ask_buffer(int fd, int force_option, int option, int want)
+static int ask_buffer(int fd, int option, int want)
 {
     int granted = 0;
     socklen_t n = sizeof(granted);
-#ifdef SO_SNDBUFFORCE
-    if (setsockopt(fd, SOL_SOCKET, force_option, &want, sizeof(want)) != 0)
+    bool forced = false;
+#ifdef __linux__
+    int force = option == SO_SNDBUF ? SO_SNDBUFFORCE : SO_RCVBUFFORCE;
+    forced = setsockopt(fd, SOL_SOCKET, force, &want, sizeof(want)) == 0;
 #endif
-    {
+    if (!forced) {
         (void)setsockopt(fd, SOL_SOCKET, option, &want, sizeof(want));
     }
     (void)getsockopt(fd, SOL_SOCKET, option, &granted, &n);
@@ -46,13 +53,13 @@ static int ask_buffer(int fd, int force_option, int option, int want)
 
 static void ask_buffers(struct pfk_udp *u, int want, const struct pfk_log *log)
 {
-    int send = ask_buffer(u->fd, SO_SNDBUFFORCE, SO_SNDBUF, want);
-    int receive = ask_buffer(u->fd, SO_RCVBUFFORCE, SO_RCVBUF, want);
+    int send = ask_buffer(u->fd, SO_SNDBUF, want);
+    int receive = ask_buffer(u->fd, SO_RCVBUF, want);
     if (send < want || receive < want) {
         pfk_logf(log, PFK_LOG_WARN,
-                 "the kernel grants %d KiB send and %d KiB receive buffer instead of %d KiB: large "
-                 "frames may be lost; install packaging/99-punktfunk.conf in /etc/sysctl.d and run "
-                 "`sysctl --system`",
+                 "the kernel grants %d KiB send and %d KiB receive buffer instead of %d KiB: parts "
+                 "of large frames may be lost; copy packaging/99-punktfunk.conf to "
+                 "/etc/sysctl.d/99-punktfunk.conf and run `sysctl --system`",
                  send / 1024, receive / 1024, want / 1024);
     }
 }
@@ -71,7 +78,7 @@ static int open_socket(struct pfk_udp *u, const struct pfk_udp_config *cfg)
     }
     if (bind(u->fd, (const struct sockaddr *)&cfg->bind, pfk_addr_bytes(&cfg->bind)) != 0) {
         int err = errno;
-        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot use UDP %s for video: %s; %s",
+        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot use UDP %s: %s; %s",
                  pfk_addr_text(&cfg->bind, text), strerror(err),
                  err == EADDRINUSE ? "another program has it: choose another port or none"
                                    : "choose an address of this machine");
@@ -80,6 +87,7 @@ static int open_socket(struct pfk_udp *u, const struct pfk_udp_config *cfg)
     struct sockaddr_storage bound;
     socklen_t n = sizeof(bound);
     if (getsockname(u->fd, (struct sockaddr *)&bound, &n) != 0) {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot tell the UDP port in use: %s", strerror(errno));
         return PFK_E_IO;
     }
     u->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
@@ -112,11 +120,15 @@ int pfk_udp_open(struct pfk_udp **out, const struct pfk_udp_config *cfg)
     }
     u->fd = u->wake_read = u->wake_write = -1;
     int wake[2];
-    int err = PFK_E_IO;
+    int err;
     if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) == 0) {
         u->wake_read = wake[0];
         u->wake_write = wake[1];
         err = open_socket(u, cfg);
+    } else {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot open a pipe: %s; raise the limit of open files",
+                 strerror(errno));
+        err = PFK_E_IO;
     }
     if (!err) {
         err = open_path(u, cfg->plain);
@@ -213,6 +225,7 @@ void pfk_udp_get_stats(const struct pfk_udp *u, struct pfk_udp_stats *out)
         .send_dropped = atomic_load_explicit(&u->send_dropped, memory_order_relaxed),
         .sent_bytes = atomic_load_explicit(&u->sent_bytes, memory_order_relaxed),
         .received = atomic_load_explicit(&u->received, memory_order_relaxed),
+        .recv_dropped = atomic_load_explicit(&u->recv_dropped, memory_order_relaxed),
         .send_calls = atomic_load_explicit(&u->send_calls, memory_order_relaxed),
         .recv_calls = atomic_load_explicit(&u->recv_calls, memory_order_relaxed),
     };

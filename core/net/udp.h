@@ -25,7 +25,7 @@ struct pfk_udp_config {
 struct pfk_udp_stats {
     uint64_t sent, send_dropped; // datagrams the kernel took; refused (EAGAIN, ENOBUFS, ...)
     uint64_t sent_bytes;
-    uint64_t received;
+    uint64_t received, recv_dropped; // handed over; longer than PFK_UDP_MAX_DATAGRAM
     uint64_t send_calls, recv_calls;
 };
 
@@ -45,7 +45,8 @@ void pfk_udp_close(struct pfk_udp *u);
 int pfk_udp_fd(const struct pfk_udp *u);
 uint16_t pfk_udp_port(const struct pfk_udp *u);
 
-/** Which path is in use, for logs: "gso", "mmsg" or "plain". */
+/** Which path is in use, for logs: "gso", "mmsg" or "plain". May fall from "gso" to "mmsg". Any
+ * thread. */
 const char *pfk_udp_path(const struct pfk_udp *u);
 
 /**
@@ -57,6 +58,7 @@ int pfk_udp_connect(struct pfk_udp *u, const struct sockaddr_storage *peer);
 /**
  * Send n equal datagrams that lie back to back. Never blocks; what the kernel refuses is counted as
  * send_dropped and not tried again. Returns how many the kernel took (0 to n). Send thread only.
+ * Above the path's MTU they leave as fragments, without offload from the first refusal on.
  * @to  destination, or NULL on a connected socket
  */
 unsigned pfk_udp_send(struct pfk_udp *u, const struct sockaddr_storage *to, const uint8_t *base,
@@ -64,9 +66,10 @@ unsigned pfk_udp_send(struct pfk_udp *u, const struct sockaddr_storage *to, cons
 
 /**
  * Receive one batch of what is there (GRO trains are split, at most 1024 datagrams), waiting up to
- * timeout_ms (0 = do not wait, -1 = for ever) for the first. Returns their number, 0 on time-out or
- * after pfk_udp_wake(); PFK_E_IO when the socket is broken. Datagrams above PFK_UDP_MAX_DATAGRAM
- * bytes are dropped. Receive thread only.
+ * timeout_ms (0 = do not wait, -1 = for ever) for the first. Returns their number, 0 on time-out,
+ * after pfk_udp_wake() or a signal, or when only too long datagrams came; PFK_E_IO when the socket
+ * is broken. Datagrams above PFK_UDP_MAX_DATAGRAM bytes are dropped and counted. Receive thread
+ * only.
  */
 int pfk_udp_recv(struct pfk_udp *u, int timeout_ms, const struct pfk_udp_datagram **out);
 

@@ -36,7 +36,7 @@ struct pfk_udp {
     struct pfk_udp_datagram batch[PFK_UDP_MAX_BATCH];
 
     // Any thread reads.
-    _Atomic uint64_t sent, send_dropped, sent_bytes, received, send_calls, recv_calls;
+    _Atomic uint64_t sent, send_dropped, sent_bytes, received, recv_dropped, send_calls, recv_calls;
 };
 
 static inline void pfk_udp_count(_Atomic uint64_t *counter, uint64_t n)
@@ -46,6 +46,9 @@ static inline void pfk_udp_count(_Atomic uint64_t *counter, uint64_t n)
 
 /** Errors that say something about the path or the peer, never about this socket. */
 bool pfk_udp_error_is_transient(int err);
+
+/** Does the error stand for this one datagram, so that the next may go? */
+bool pfk_udp_error_is_of_one_datagram(int err);
 
 socklen_t pfk_addr_bytes(const struct sockaddr_storage *a);
 

@@ -29,7 +29,7 @@ enum {
 _Static_assert(RECV_MESSAGES *MAX_SEGMENTS <= PFK_UDP_MAX_BATCH, "every train fits the batch");
 
 struct mmsg {
-    bool gso; // send thread: given up once when the kernel or the device refuses
+    atomic_bool gso; // the send thread gives it up for good once kernel or device refuse
     bool gro;
     uint8_t *bytes; // RECV_MESSAGES of RECV_BYTES
     struct sockaddr_storage from[RECV_MESSAGES];
@@ -54,7 +54,7 @@ static int mmsg_open(struct pfk_udp *u)
     }
     int value = 0;
     socklen_t n = sizeof(value);
-    s->gso = getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &value, &n) == 0;
+    atomic_init(&s->gso, getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &value, &n) == 0);
     int on = 1;
     s->gro = setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
     return PFK_OK;
@@ -71,7 +71,8 @@ static void mmsg_close(struct pfk_udp *u)
 
 static const char *mmsg_name(const struct pfk_udp *u)
 {
-    return ((const struct mmsg *)u->path_state)->gso ? "gso" : "mmsg";
+    const struct mmsg *s = u->path_state;
+    return atomic_load_explicit(&s->gso, memory_order_relaxed) ? "gso" : "mmsg";
 }
 
 // One sendmmsg() call's worth of messages, and which datagrams each carries.
@@ -109,8 +110,8 @@ static void train_add(struct train *t, const struct sockaddr_storage *to, const 
     }
 }
 
-static unsigned train_fill(struct train *t, const struct sockaddr_storage *to, const uint8_t *base,
-                           size_t datagram_bytes, unsigned n, bool gso)
+static void train_fill(struct train *t, const struct sockaddr_storage *to, const uint8_t *base,
+                       size_t datagram_bytes, unsigned n, bool gso)
 {
     unsigned per_message = gso ? (unsigned)(MAX_MESSAGE_BYTES / datagram_bytes) : 1;
     per_message = per_message > MAX_SEGMENTS ? MAX_SEGMENTS : per_message;
@@ -122,12 +123,14 @@ static unsigned train_fill(struct train *t, const struct sockaddr_storage *to, c
         train_add(t, to, base + filled * datagram_bytes, datagram_bytes, part);
         filled += part;
     }
-    return filled;
 }
 
+// EIO: the route transforms packets (IPsec). EINVAL, or EMSGSIZE since Linux 6.14: a segment is
+// longer than the route's MTU; without offload it still goes, in fragments.
 static bool refuses_gso(int err)
 {
-    return err == EIO || err == EINVAL || err == EOPNOTSUPP || err == ENOPROTOOPT;
+    return err == EIO || err == EINVAL || err == EMSGSIZE || err == EOPNOTSUPP ||
+           err == ENOPROTOOPT;
 }
 
 static unsigned mmsg_send(struct pfk_udp *u, const struct sockaddr_storage *to, const uint8_t *base,
@@ -136,9 +139,9 @@ static unsigned mmsg_send(struct pfk_udp *u, const struct sockaddr_storage *to, 
     struct mmsg *s = u->path_state;
     struct train t;
     unsigned at = 0, sent = 0, retries = 0;
+    bool gso = datagram_bytes > 0 && atomic_load_explicit(&s->gso, memory_order_relaxed);
     while (at < n) {
-        train_fill(&t, to, base + at * datagram_bytes, datagram_bytes, n - at,
-                   s->gso && datagram_bytes > 0);
+        train_fill(&t, to, base + at * datagram_bytes, datagram_bytes, n - at, gso);
         int rc = sendmmsg(u->fd, t.messages, t.n, MSG_DONTWAIT | MSG_NOSIGNAL);
         pfk_udp_count(&u->send_calls, 1);
         if (rc > 0) {
@@ -149,9 +152,10 @@ static unsigned mmsg_send(struct pfk_udp *u, const struct sockaddr_storage *to, 
             retries = 0;
         } else if (pfk_udp_error_is_transient(errno) && retries < 2) {
             retries++; // an old ICMP error, now taken; the same datagrams go again
-        } else if (s->gso && t.datagrams[0] > 1 && refuses_gso(errno)) {
-            s->gso = false;
-        } else if (errno == EMSGSIZE || pfk_udp_error_is_transient(errno)) {
+        } else if (t.datagrams[0] > 1 && refuses_gso(errno)) {
+            gso = false;
+            atomic_store_explicit(&s->gso, false, memory_order_relaxed);
+        } else if (pfk_udp_error_is_of_one_datagram(errno)) {
             at += t.datagrams[0]; // this one cannot go; the next may
             retries = 0;
         } else {
@@ -182,12 +186,15 @@ static int split(struct pfk_udp *u, int n_messages)
         uint8_t *p = s->bytes + (size_t)i * RECV_BYTES;
         size_t segment = segment_bytes(&s->in[i].msg_hdr, left);
         if (s->in[i].msg_hdr.msg_flags & MSG_TRUNC) {
+            pfk_udp_count(&u->recv_dropped, 1);
             continue;
         }
         do {
             size_t part = left < segment ? left : segment;
             if (part <= PFK_UDP_MAX_DATAGRAM && n < PFK_UDP_MAX_BATCH) {
                 u->batch[n++] = (struct pfk_udp_datagram){p, part, &s->from[i]};
+            } else {
+                pfk_udp_count(&u->recv_dropped, 1);
             }
             p += part;
             left -= part;
@@ -208,7 +215,7 @@ static int mmsg_recv(struct pfk_udp *u)
                                            .msg_control = &s->in_control[i],
                                            .msg_controllen = sizeof(s->in_control[i])};
     }
-    for (int refused = 0; refused < 4;) {
+    for (int attempt = 0; attempt < 4; attempt++) { // the first may only hear an old ICMP
         int rc = recvmmsg(u->fd, s->in, RECV_MESSAGES, MSG_DONTWAIT, NULL);
         pfk_udp_count(&u->recv_calls, 1);
         if (rc > 0) {
@@ -220,7 +227,6 @@ static int mmsg_recv(struct pfk_udp *u)
         if (!pfk_udp_error_is_transient(errno)) {
             return PFK_E_IO;
         }
-        refused++;
     }
     return PFK_E_AGAIN;
 }

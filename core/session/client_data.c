@@ -58,9 +58,9 @@ static uint32_t deliver(struct PunktfunkConnection *c, struct pfk_unit *unit)
 
 static void publish(struct PunktfunkConnection *c, const struct pfk_reassembler_stats *s)
 {
-    uint64_t good = s->outcome[PFK_RX_ACCEPTED] + s->outcome[PFK_RX_LATE] +
-                    s->outcome[PFK_RX_DUPLICATE] + s->probe_packets;
-    uint64_t all = s->probe_packets;
+    uint64_t good =
+        s->outcome[PFK_RX_ACCEPTED] + s->outcome[PFK_RX_LATE] + s->outcome[PFK_RX_DUPLICATE];
+    uint64_t all = 0;
     for (int i = 0; i < PFK_RX_OUTCOMES; i++) {
         all += s->outcome[i];
     }

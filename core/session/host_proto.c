@@ -229,7 +229,7 @@ static void handle(struct pfk_host_proto *p, const uint8_t *body, size_t n, uint
         } else if (p->state == STREAMING) {
             handle_control(p, &m, now_ns);
         }
-    } else if (p->state == AWAIT_START) {
+    } else if (p->state == AWAIT_START && !pfk_control_is_typed(body, n)) {
         handle_start(p, body, n, now_ns);
     } else {
         pfk_logf(&p->cfg.log, PFK_LOG_DEBUG, "control: dropped a message of %zu bytes", n);

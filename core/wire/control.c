@@ -160,6 +160,11 @@ static bool read_fields(struct pfk_reader *r, struct pfk_control *m, size_t n)
     return false;
 }
 
+bool pfk_control_is_typed(const uint8_t *body, size_t n)
+{
+    return n >= sizeof(magic) && memcmp(body, magic, sizeof(magic)) == 0;
+}
+
 int pfk_control_parse(struct pfk_control *m, const uint8_t *body, size_t n)
 {
     if (n < HEAD_BYTES || memcmp(body, magic, sizeof(magic)) != 0) {
@@ -204,7 +209,8 @@ void pfk_control_emit(const struct pfk_control *m, struct pfk_writer *w)
         break;
     case PFK_CTL_PAIR_REQUEST: {
         const char *name = m->pair_request.name;
-        size_t n = pfk_utf8_cut((const uint8_t *)name, strlen(name), PFK_NAME_MAX);
+        size_t n =
+            pfk_utf8_cut((const uint8_t *)name, strnlen(name, PFK_NAME_MAX + 1), PFK_NAME_MAX);
         pfk_write_u8(w, (uint8_t)n);
         pfk_write_bytes(w, name, n);
         write_sized(w, m->pair_request.message, SPAKE_BYTES);
@@ -244,6 +250,9 @@ void pfk_control_emit(const struct pfk_control *m, struct pfk_writer *w)
 
 const char *pfk_close_text(uint64_t code)
 {
+    if (code >= PFK_CLOSE_PROFILE_FIRST && code <= PFK_CLOSE_PROFILE_LAST) {
+        return "The host has no profile or seat for this device; its log has the cause.";
+    }
     switch (code) {
     case PFK_CLOSE_NORMAL:
         return "The host ended the session.";

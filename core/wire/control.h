@@ -41,7 +41,9 @@ enum pfk_close_code {
     PFK_CLOSE_SETUP_FAILED = 0x68,
     PFK_CLOSE_ACCESS_EXPIRED = 0x69,
     PFK_CLOSE_LAUNCH_DENIED = 0x6A,
-    PFK_CLOSE_POWER_OFF = 0x6B
+    PFK_CLOSE_POWER_OFF = 0x6B,
+    PFK_CLOSE_PROFILE_FIRST = 0x6C, // to LAST: profile and seat errors of later hosts
+    PFK_CLOSE_PROFILE_LAST = 0x6F
 };
 
 /** One sentence for a user, such as "The host is busy with another client."; never NULL. */
@@ -89,6 +91,9 @@ struct pfk_control {
  * (a type this version does not know: drop it too).
  */
 int pfk_control_parse(struct pfk_control *m, const uint8_t *body, size_t n);
+
+/** Does it begin as a typed message, whatever follows? */
+bool pfk_control_is_typed(const uint8_t *body, size_t n);
 void pfk_control_emit(const struct pfk_control *m, struct pfk_writer *w);
 
 /**
@@ -105,7 +110,8 @@ struct pfk_deframer {
 size_t pfk_deframe(struct pfk_deframer *d, const uint8_t *bytes, size_t n, const uint8_t **body,
                    size_t *body_bytes); // *body NULL: no message complete yet
 
-/** Starts a frame in w; pfk_frame_end() fills the length in. */
+/** Starts a frame in w; pfk_frame_end() fills the length in. w is bad after it when there was no
+ * room, or when the body is over 65535 bytes. */
 uint8_t *pfk_frame_begin(struct pfk_writer *w);
 void pfk_frame_end(struct pfk_writer *w, uint8_t *mark);
 

@@ -3,6 +3,11 @@
 
 #include "core/base/status.h"
 
+// Our own two fields begin with this, because other hosts may come to put others in their place.
+static const uint8_t detail_mark[4] = {'P', 'F', 's', 't'};
+
+enum { DETAIL_OFFSET = 29, DETAIL_BYTES = 12 };
+
 int pfk_timing_parse(struct pfk_timing *t, const uint8_t *bytes, size_t n)
 {
     struct pfk_reader r = pfk_reader_init(bytes, n);
@@ -19,9 +24,10 @@ int pfk_timing_parse(struct pfk_timing *t, const uint8_t *bytes, size_t n)
         t->encode_us = pfk_read_u32le(&r);
         t->pace_us = pfk_read_u32le(&r);
     }
-    if (n >= 37) {
+    if (n >= DETAIL_OFFSET + DETAIL_BYTES &&
+        memcmp(bytes + DETAIL_OFFSET, detail_mark, sizeof(detail_mark)) == 0) {
         t->has_detail = true;
-        pfk_read_u32le(&r); // phase hint of later hosts
+        pfk_read_bytes(&r, 4 + sizeof(detail_mark)); // i32 at 25 is not for us
         t->capture_us = pfk_read_u32le(&r);
         t->convert_us = pfk_read_u32le(&r);
     }
@@ -43,6 +49,7 @@ void pfk_timing_emit(const struct pfk_timing *t, struct pfk_writer *w)
         return;
     }
     pfk_write_u32le(w, 0);
+    pfk_write_bytes(w, detail_mark, sizeof(detail_mark));
     pfk_write_u32le(w, t->capture_us);
     pfk_write_u32le(w, t->convert_us);
 }

@@ -20,14 +20,15 @@ enum pfk_tag {
 /**
  * CFh host timing (section 6.8): one per video access unit, after its last packet.
  * Receivers ignore what follows byte 29; with the host's `stage-timing` setting two more fields
- * follow there, so that a client of ours can show every stage.
+ * follow there (4 bytes "PFst", u32 capture, u32 convert), so that a client of ours can show every
+ * stage.
  */
 struct pfk_timing {
     uint64_t pts_ns;                       // equals the access unit's
     uint32_t total_us;                     // capture to last packet sent
     bool has_stages;                       // at least 25 bytes
     uint32_t queue_us, encode_us, pace_us; // encode includes colour conversion
-    bool has_detail;                       // at least 37 bytes
+    bool has_detail;                       // at least 41 bytes, "PFst" at offset 29
     uint32_t capture_us, convert_us;
 };
 

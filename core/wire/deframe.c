@@ -44,9 +44,14 @@ uint8_t *pfk_frame_begin(struct pfk_writer *w)
 
 void pfk_frame_end(struct pfk_writer *w, uint8_t *mark)
 {
-    if (!w->bad) {
-        size_t n = (size_t)(w->p - mark) - 2;
-        mark[0] = (uint8_t)n;
-        mark[1] = (uint8_t)(n >> 8);
+    if (w->bad) {
+        return;
     }
+    size_t n = (size_t)(w->p - mark) - 2;
+    if (n > UINT16_MAX) { // a cut length would make the peer read the rest as further frames
+        w->bad = true;
+        return;
+    }
+    mark[0] = (uint8_t)n;
+    mark[1] = (uint8_t)(n >> 8);
 }

@@ -34,7 +34,7 @@ static bool read_string(struct pfk_reader *r, char *out, size_t limit)
 
 static void write_string(struct pfk_writer *w, const char *text, size_t limit)
 {
-    size_t n = pfk_utf8_cut((const uint8_t *)text, strlen(text), limit);
+    size_t n = pfk_utf8_cut((const uint8_t *)text, strnlen(text, limit + 1), limit);
     pfk_write_u8(w, (uint8_t)n);
     pfk_write_bytes(w, text, n);
 }

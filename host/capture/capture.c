@@ -26,10 +26,14 @@ int capture_open(struct capture **out, const struct capture_config *cfg, const c
             return err; // opened, or a failure that another back end would meet too
         }
     }
-    pfk_logf(
-        &cfg->log, PFK_LOG_ERROR,
-        "this compositor offers neither ext-image-copy-capture nor wlr-screencopy 3; use sway 1.7 "
-        "or later");
+    if (name) {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR,
+                 "this compositor does not offer %s; leave the choice to the host", name);
+    } else {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR,
+                 "this compositor offers neither ext-image-copy-capture nor wlr-screencopy 3; use "
+                 "sway 1.7 or later");
+    }
     return PFK_E_UNSUPPORTED;
 }
 

@@ -3,7 +3,6 @@
 // others). One session per output; its description comes once and again when the output changes.
 #include "host/capture/wayland.h"
 
-#include "core/base/clock.h"
 #include "core/base/status.h"
 
 #include "ext-image-capture-source-v1-client-protocol.h"
@@ -11,8 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { ALL_OUT_WAIT_MS = 2 };
 
 struct image_copy {
     struct wayland_capture base;
@@ -189,32 +186,18 @@ static struct frame *take_ready(struct image_copy *s)
     return f;
 }
 
+static bool advance(struct wayland_capture *c)
+{
+    struct image_copy *s = (struct image_copy *)c;
+    return !s->described || s->copying || start_copy(s);
+}
+
 static int image_copy_next(struct capture *base, struct frame **out, int timeout_ms)
 {
     struct image_copy *s = (struct image_copy *)base;
-    const uint64_t until = pfk_clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
-    *out = NULL;
-    for (;;) {
-        if (s->base.failed) {
-            return s->base.failed;
-        }
-        if (s->ready) {
-            *out = take_ready(s);
-            return PFK_OK;
-        }
-        int wait_ms = ALL_OUT_WAIT_MS;
-        if (!s->described || s->copying || start_copy(s)) {
-            uint64_t now = pfk_clock_monotonic_ns();
-            if (now >= until) {
-                return PFK_E_TIMEOUT;
-            }
-            wait_ms = (int)((until - now) / 1000000u) + 1;
-        }
-        int err = wayland_dispatch(&s->base, wait_ms);
-        if (err == PFK_E_CLOSED || (err == PFK_E_TIMEOUT && wait_ms != ALL_OUT_WAIT_MS)) {
-            return err;
-        }
-    }
+    int err = wayland_await(&s->base, &s->ready, advance, timeout_ms);
+    *out = err ? NULL : take_ready(s);
+    return err;
 }
 
 static void image_copy_close(struct capture *base)

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { ALL_OUT_WAIT_MS = 2 };
+
 #define FOURCC(a, b, c, d)                                                                         \
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 
@@ -91,6 +93,7 @@ int wayland_open(struct wayland_capture *c, const struct capture_config *cfg)
     c->registry = wl_display_get_registry(c->display);
     wl_registry_add_listener(c->registry, &registry_listener, c);
     if (wl_display_roundtrip(c->display) < 0 || wl_display_roundtrip(c->display) < 0) {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR, "the compositor at %s hung up", cfg->wayland_socket);
         return PFK_E_CLOSED;
     }
     if (!c->output || !c->shm) {
@@ -127,12 +130,40 @@ int wayland_dispatch(struct wayland_capture *c, int timeout_ms)
     }
     if (rc <= 0 || !fds[0].revents) {
         wl_display_cancel_read(c->display);
-        return PFK_E_TIMEOUT;
+        return woken ? PFK_E_TIMEOUT : PFK_OK;
     }
     if (wl_display_read_events(c->display) < 0 || wl_display_dispatch_pending(c->display) < 0) {
         return PFK_E_CLOSED;
     }
     return woken ? PFK_E_TIMEOUT : PFK_OK;
+}
+
+int wayland_await(struct wayland_capture *c, const bool *ready, wayland_advance_fn advance,
+                  int timeout_ms)
+{
+    const uint64_t until = pfk_clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
+    // With no time to wait, what has already come is still looked at.
+    for (bool looked = false;; looked = true) {
+        if (c->failed) {
+            return c->failed;
+        }
+        if (*ready) {
+            return PFK_OK;
+        }
+        uint64_t now = pfk_clock_monotonic_ns();
+        if (looked && now >= until) {
+            return PFK_E_TIMEOUT;
+        }
+        int wait_ms = now < until ? (int)((until - now) / 1000000u) + 1 : 0;
+        // A buffer comes back without an event, from another thread.
+        if (!advance(c) && wait_ms > ALL_OUT_WAIT_MS) {
+            wait_ms = ALL_OUT_WAIT_MS;
+        }
+        int err = c->failed ? c->failed : wayland_dispatch(c, wait_ms);
+        if (err) {
+            return err;
+        }
+    }
 }
 
 // --- buffers ---
@@ -217,8 +248,9 @@ static struct wayland_pool *pool_create(struct wl_shm *shm, uint32_t format, uin
 int wayland_ensure_pool(struct wayland_capture *c, uint32_t wl_shm_format, uint32_t width_px,
                         uint32_t height_px, uint32_t stride_bytes)
 {
-    if (stride_bytes < (uint64_t)width_px * 4 || width_px > 16384 || height_px > 16384 ||
-        stride_bytes > 16384 * 4 * 2) {
+    // wl_shm counts in 32 bits with a sign.
+    if (!width_px || !height_px || stride_bytes < (uint64_t)width_px * 4 || width_px > 16384 ||
+        height_px > 16384 || (uint64_t)stride_bytes * height_px > INT32_MAX / WAYLAND_N_BUFFERS) {
         return PFK_E_UNSUPPORTED;
     }
     if (c->pool) {

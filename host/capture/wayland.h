@@ -62,9 +62,16 @@ struct wayland_buffer *wayland_take_buffer(struct wayland_capture *c);
 /** `filling` is complete: time-stamp it and give it to the caller, with one reference. */
 struct frame *wayland_finish(struct wayland_capture *c, uint64_t stamp_monotonic_ns);
 
-/** Dispatch events, waiting up to timeout_ms for some. 0; PFK_E_TIMEOUT (also after a wake);
- * PFK_E_CLOSED. */
+/** Dispatch events, waiting up to timeout_ms for some. 0, also when there were none; PFK_E_TIMEOUT
+ * after a wake; PFK_E_CLOSED. */
 int wayland_dispatch(struct wayland_capture *c, int timeout_ms);
+
+/** Back end: begin the next copy if it is time to. False when all buffers are out. */
+typedef bool (*wayland_advance_fn)(struct wayland_capture *c);
+
+/** Dispatch until *ready, with capture_next()'s results. */
+int wayland_await(struct wayland_capture *c, const bool *ready, wayland_advance_fn advance,
+                  int timeout_ms);
 
 void wayland_add_damage(struct frame *f, int32_t x, int32_t y, int32_t width, int32_t height);
 

@@ -2,15 +2,12 @@
 // wlr-screencopy-unstable-v1, version 3: every wlroots compositor has it.
 #include "host/capture/wayland.h"
 
-#include "core/base/clock.h"
 #include "core/base/status.h"
 
 #include "wlr-screencopy-unstable-v1-client-protocol.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { ALL_OUT_WAIT_MS = 2 };
 
 struct screencopy {
     struct wayland_capture base;
@@ -165,35 +162,21 @@ static struct frame *take_ready(struct screencopy *s)
     return f;
 }
 
+static bool advance(struct wayland_capture *c)
+{
+    struct screencopy *s = (struct screencopy *)c;
+    if (!s->request) {
+        request_frame(s);
+    }
+    return !s->described || s->copying || start_copy(s);
+}
+
 static int screencopy_next(struct capture *base, struct frame **out, int timeout_ms)
 {
     struct screencopy *s = (struct screencopy *)base;
-    const uint64_t until = pfk_clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
-    *out = NULL;
-    for (;;) {
-        if (s->base.failed) {
-            return s->base.failed;
-        }
-        if (!s->request) {
-            request_frame(s);
-        }
-        if (s->ready) {
-            *out = take_ready(s);
-            return PFK_OK;
-        }
-        int wait_ms = ALL_OUT_WAIT_MS;
-        if (!s->described || s->copying || start_copy(s)) {
-            uint64_t now = pfk_clock_monotonic_ns();
-            if (now >= until) {
-                return PFK_E_TIMEOUT;
-            }
-            wait_ms = (int)((until - now) / 1000000u) + 1;
-        }
-        int err = wayland_dispatch(&s->base, wait_ms);
-        if (err == PFK_E_CLOSED || (err == PFK_E_TIMEOUT && wait_ms != ALL_OUT_WAIT_MS)) {
-            return err;
-        }
-    }
+    int err = wayland_await(&s->base, &s->ready, advance, timeout_ms);
+    *out = err ? NULL : take_ready(s);
+    return err;
 }
 
 static void screencopy_close(struct capture *base)

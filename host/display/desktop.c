@@ -136,31 +136,27 @@ static bool find_testcard(char path[PATH_MAX])
     return false;
 }
 
-static int write_command(const struct desktop *d, const char *command)
+// @testcard  where it lies, when the command is empty
+static int write_command(const struct desktop *d, const char *command, const char *testcard)
 {
-    char script[1024];
+    char *script = NULL;
+    int err = PFK_OK;
     if (command && command[0]) {
-        if (snprintf(script, sizeof(script), "#!/bin/sh\n%s\n", command) >= (int)sizeof(script)) {
-            return PFK_E_SIZE;
+        if (asprintf(&script, "#!/bin/sh\n%s\n", command) < 0) {
+            return PFK_E_NOMEM;
         }
-        return write_file(d, "start", script, 0755);
+    } else {
+        err = copy_program(d, testcard, "testcard");
+        if (err || asprintf(&script, "#!/bin/sh\nexec %s/testcard\n", d->folder) < 0) {
+            return err ? err : PFK_E_NOMEM;
+        }
     }
-    char testcard[PATH_MAX];
-    if (!find_testcard(testcard)) {
-        pfk_logf(
-            d->log, PFK_LOG_ERROR,
-            "punktfunk-testcard is not beside punktfunk-host: install both, or name a command");
-        return PFK_E_IO;
-    }
-    int err = copy_program(d, testcard, "testcard");
-    if (!err) {
-        snprintf(script, sizeof(script), "#!/bin/sh\nexec %s/testcard\n", d->folder);
-        err = write_file(d, "start", script, 0755);
-    }
+    err = write_file(d, "start", script, 0755);
+    free(script);
     return err;
 }
 
-static int make_folder(struct desktop *d, const struct account *a)
+static int make_folder(struct desktop *d)
 {
     static const char *const templates[] = {"/run/punktfunk-XXXXXX", "/tmp/punktfunk-XXXXXX"};
     const char *made = NULL;
@@ -179,11 +175,29 @@ static int make_folder(struct desktop *d, const struct account *a)
     return PFK_OK;
 }
 
+static int open_log(struct desktop *d)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/sway.log", d->folder);
+    d->log_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return d->log_file >= 0 ? PFK_OK : PFK_E_IO;
+}
+
 static int fill_folder(struct desktop *d, const struct desktop_config *cfg, const struct account *a)
 {
+    char testcard[PATH_MAX] = "";
+    if (!(cfg->command && cfg->command[0]) && !find_testcard(testcard)) {
+        pfk_logf(
+            d->log, PFK_LOG_ERROR,
+            "punktfunk-testcard is not beside punktfunk-host: install both, or name a command");
+        return PFK_E_IO;
+    }
     int err = write_file(d, "config", sway_config, 0644);
     if (!err) {
-        err = write_command(d, cfg->command);
+        err = write_command(d, cfg->command, testcard);
+    }
+    if (!err) {
+        err = open_log(d);
     }
     if (!err && a->change && chown(d->folder, a->uid, a->gid) != 0) {
         err = PFK_E_IO;
@@ -261,18 +275,11 @@ static void fill_environment(struct environment *e, const struct desktop *d,
 
 // --- start and stop ---
 
-static int open_log(struct desktop *d)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/sway.log", d->folder);
-    d->log_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    return d->log_file >= 0 ? PFK_OK : PFK_E_IO;
-}
-
 static int spawn(struct desktop *d, const struct desktop_config *cfg, const struct account *a)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        pfk_logf(d->log, PFK_LOG_ERROR, "cannot start %s: %s", cfg->program, strerror(errno));
         return PFK_E_IO;
     }
     struct environment env = {.n = 0};
@@ -294,11 +301,13 @@ static int spawn(struct desktop *d, const struct desktop_config *cfg, const stru
     if (pid == 0) {
         desktop_supervise(&plan);
     }
+    struct desktop_report report = {0, pid < 0 ? errno : 0};
     close(pair[1]);
     env_free(&env);
     d->lifeline = pair[0];
-    struct desktop_report report = {0, errno};
     if (pid < 0) {
+        pfk_logf(d->log, PFK_LOG_ERROR, "cannot start %s: %s", cfg->program,
+                 strerror(report.error));
         return PFK_E_IO;
     }
     if (!process_identify(pid, &d->supervisor)) {
@@ -327,13 +336,10 @@ int desktop_start(struct desktop **out, const struct desktop_config *cfg)
     d->state_dir = cfg->state_dir ? strdup(cfg->state_dir) : NULL;
     int err = find_account(&account, cfg->user, cfg->log);
     if (!err) {
-        err = make_folder(d, &account);
+        err = make_folder(d);
     }
     if (!err) {
         err = fill_folder(d, cfg, &account);
-    }
-    if (!err) {
-        err = open_log(d);
     }
     if (!err) {
         err = spawn(d, cfg, &account);
@@ -401,6 +407,9 @@ int desktop_wait_ready(struct desktop *d, int timeout_ms)
         }
         bool ended = !process_alive(d->compositor);
         if (ended || pfk_clock_monotonic_ns() >= until) {
+            if (ended) { // its words are complete when the supervisor has ended too
+                (void)process_wait_gone(d->supervisor, STOP_TIMEOUT_MS);
+            }
             pfk_logf(d->log, PFK_LOG_ERROR, "the compositor %s; its last words: %s",
                      ended ? "ended at once" : "does not come up", last_words(d, words));
             return ended ? PFK_E_CLOSED : PFK_E_TIMEOUT;

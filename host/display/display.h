@@ -60,7 +60,8 @@ void display_close(struct display *d);
 int display_output_create(struct display *d, struct display_output **out, uint32_t width_px,
                           uint32_t height_px, uint32_t hz);
 
-/** Removes or disables the output. NULL is fine. */
+/** Removes the output, or makes it idle where it cannot be removed: it costs next to nothing then,
+ * and the next display_output_create() uses it. NULL is fine. */
 void display_output_destroy(struct display_output *o);
 
 #endif

@@ -242,21 +242,26 @@ static int take_output(struct sway *s, char *name, size_t name_bytes)
     return err;
 }
 
-// Right of everything that is on, so that no two outputs overlap.
-static int free_x(struct sway *s, const char *own_name)
+// The leftmost column of this width that no other output is in.
+static int free_x(struct sway *s, const char *own_name, uint32_t width_px)
 {
     json_t *outputs = get_outputs(s);
     json_int_t x = 0;
-    size_t i;
-    json_t *o;
-    json_array_foreach(outputs, i, o)
-    {
-        const json_t *rect = json_object_get(o, "rect");
-        json_int_t right = json_integer_value(json_object_get(rect, "x")) +
-                           json_integer_value(json_object_get(rect, "width"));
-        if (json_is_true(json_object_get(o, "active")) && strcmp(output_name(o), own_name) != 0 &&
-            right > x) {
-            x = right;
+    for (bool moved = true; moved;) {
+        moved = false;
+        size_t i;
+        json_t *o;
+        json_array_foreach(outputs, i, o)
+        {
+            const json_t *rect = json_object_get(o, "rect");
+            json_int_t left = json_integer_value(json_object_get(rect, "x"));
+            json_int_t right = left + json_integer_value(json_object_get(rect, "width"));
+            if (json_is_true(json_object_get(o, "active")) &&
+                strcmp(output_name(o), own_name) != 0 && x < right &&
+                left < x + (json_int_t)width_px) {
+                x = right;
+                moved = true;
+            }
         }
     }
     json_decref(outputs);
@@ -320,7 +325,7 @@ static int sway_output_create(struct display *d, struct display_output **out, ui
     }
     const char *name = o->base.name;
     err = COMMAND(s, reason, "output %s enable mode --custom %ux%u@%uHz scale 1 pos %d 0", name,
-                  width_px, height_px, hz, free_x(s, name));
+                  width_px, height_px, hz, free_x(s, name, width_px));
     if (!err) {
         err = start_command(s);
     }

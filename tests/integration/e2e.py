@@ -22,7 +22,7 @@ HOST = f"{BUILD}/host/punktfunk-host"
 CLIENT = f"{BUILD}/client/punktfunk-client"
 CHECK = f"{BUILD}/tools/stream-check"
 RELAY = f"{BUILD}/tools/udp-relay"
-SLOW = 3 if "san" in BUILD else 1  # sanitizers: fewer pictures are asked for
+SLOW = 4 if "san" in BUILD else 1  # sanitizers: less is asked for
 
 
 def skip(why):
@@ -161,7 +161,7 @@ def case_desktop(work):
     a = client(work, host.port, "--mode", "1280x720@60", "--seconds", "3", "--out", out)
     expect(a["frames_lost"] == 0 and a["frames_received"] > 0, a)
     expect((a["width"], a["height"]) == (1280, 720), a)
-    check_stream(out, 1280, 720, 90 // SLOW)
+    check_stream(out, 1280, 720, 32 // SLOW)
     stages = a["latency_us"]
     for name in ("capture_to_reassembled", "convert", "encode", "send", "network", "reassemble"):
         expect(set(stages[name]) == {"p50", "p95", "p99"}, stages)
@@ -169,7 +169,7 @@ def case_desktop(work):
     b = client(work, host.port, "--mode", "800x600@30", "--seconds", "2", "--out", out)
     expect((b["width"], b["height"], b["hz"]) == (800, 600, 30), b)
     expect(b["first_frame_ms"] < 1000 * SLOW, b)
-    check_stream(out, 800, 600, 30 // SLOW)
+    check_stream(out, 800, 600, 20 // SLOW)
     for i in range(4):  # outputs are used again
         client(work, host.port, "--mode", f"{640 + 16 * i}x480@60", "--seconds", "0.5")
 
@@ -191,13 +191,14 @@ def case_desktop(work):
 
 
 def case_synthetic(work):
-    """Every byte of 600 units at 240 Hz."""
-    host = Host(work, "--source", "synthetic", "--synthetic-hz", "240")
+    """Every byte of 300 units."""
+    host = Host(work, "--source", "synthetic", "--synthetic-hz", str(120 // SLOW),
+                "--synthetic-frames", "300")
     r = client(work, host.port, "--verify-synthetic")
-    expect(r["frames_received"] == 600 == r["frames_expected"] and r["frames_lost"] == 0, r)
+    expect(r["frames_received"] == 300 == r["frames_expected"] and r["frames_lost"] == 0, r)
     expect(r["packets_dropped"] == 0, r)
     host.stop()
-    expect(host.report()["frames_sent"] == 600, host.report())
+    expect(host.report()["frames_sent"] == 300, host.report())
 
 
 def case_synthetic_plain(work):
@@ -234,10 +235,11 @@ def case_loss_beyond_repair(work):
 
 def case_parity_follows_loss(work):
     """Automatic parity: about 7 % of the datagrams are left out, the start is 10 %."""
-    host = Host(work, "--source", "synthetic", "--drop-every", "14", "--synthetic-frames", "600",
-                "--synthetic-hz", "120")
+    frames = 600 // SLOW
+    host = Host(work, "--source", "synthetic", "--drop-every", "14", "--synthetic-frames", str(frames),
+                "--synthetic-hz", str(120 // SLOW))
     r = client(work, host.port)
-    expect(r["frames_received"] >= 595, r)
+    expect(r["frames_received"] >= frames - 5, r)
     host.stop()
 
 
@@ -254,7 +256,7 @@ def case_client_vanishes(work):
     host.wait_for("it vanished")
     out = f"{work}/next.h264"
     client(work, host.port, "--mode", "640x480@60", "--seconds", "2", "--out", out)
-    check_stream(out, 640, 480, 50 // SLOW)
+    check_stream(out, 640, 480, 20 // SLOW)
     host.stop()
     expect(not os.path.exists(folder), f"{folder} is still there")
 
@@ -385,15 +387,13 @@ def case_settings_precedence(work):
 
 def case_relay_loss(work):
     """3 % random loss at 20 % parity: as many units are lost as the code's theory says."""
-    if os.getuid() != 0 and SLOW > 1:
-        skip("needs a quiet machine")
     frames = 1200 // SLOW
     # The video port must be known to the relay beforehand: take a free one.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
         data_port = s.getsockname()[1]
     host = Host(work, "--source", "synthetic", "--fec-percent", "20", "--data-port", str(data_port),
-                "--synthetic-frames", str(frames), "--synthetic-hz", "200", "--synthetic-bytes",
+                "--synthetic-frames", str(frames), "--synthetic-hz", str(200 // SLOW), "--synthetic-bytes",
                 "12000")
     summary = f"{work}/relay.json"
     relay = subprocess.Popen([RELAY, "--listen", "127.0.0.2", "--to", "127.0.0.1", "--port",

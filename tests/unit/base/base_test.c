@@ -118,6 +118,8 @@ static void log_reaches_its_sink_and_tolerates_none(void **state)
     struct pfk_log log = {keep_text, got};
     pfk_logf(&log, PFK_LOG_WARN, "%s %d", "port", 9777);
     assert_string_equal(got, "1 port 9777");
+    pfk_logf(&log, PFK_LOG_WARN, "name %s", "a\x1b[31m\nb\xC2\x9B\xE2\x80\xAE" "c\xC3\xA9");
+    assert_string_equal(got, "1 name a?[31m?b??c\xC3\xA9");
     pfk_logf(NULL, PFK_LOG_ERROR, "nobody listens");
     pfk_logf(&(struct pfk_log){0}, PFK_LOG_ERROR, "nobody listens");
 }

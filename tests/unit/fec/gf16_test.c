@@ -3,7 +3,7 @@
 
 #include "core/base/status.h"
 #include "core/fec/gf16.h"
-#include "core/fec/gf16_field.h"
+#include "core/fec/gf16_internal.h"
 
 #include <gnutls/crypto.h>
 
@@ -86,6 +86,40 @@ static void the_field_is_the_references(void **state)
         CHECK_EQ(pfk_gf16_mul(f, 0, (uint16_t)v), 0);
     }
     free(f);
+}
+
+// Symbols in a shard to pairs, times a constant, and back: the product of the symbols.
+static void rows_multiply_symbols(void **state)
+{
+    uint16_t constants[64] = {0, 1, 2, 255, 256, 257, 65535};
+    uint64_t seed = 5;
+    for (size_t i = 7; i < 64; i++) {
+        constants[i] = (uint16_t)splitmix64(&seed);
+    }
+    uint8_t *in = aligned_alloc(64, 128), *y = aligned_alloc(64, 128), *x = aligned_alloc(64, 128);
+    for (unsigned row = 0; pfk_gf16_row_at(row); row++) {
+        struct pfk_gf16 *fec = fec_new(pfk_gf16_row_at(row));
+        for (size_t c = 0; c < 64; c++) {
+            for (unsigned i = 0; i < 128; i++) {
+                in[i] = (uint8_t)splitmix64(&seed);
+            }
+            fec->row->convert(y, in, &fec->convert, 128);
+            memset(x, 0, 128);
+            fec->row->muladd(x, y, pfk_gf16_times(fec, constants[c]), 128);
+            fec->row->mul(y, pfk_gf16_times(fec, constants[c]), 128);
+            assert_memory_equal(x, y, 128);
+            fec->row->convert(y, x, &fec->convert, 128);
+            for (unsigned i = 0; i < 128; i += i % 64 == 31 ? 33 : 1) {
+                uint16_t want =
+                    pfk_gf16_mul(&fec->field, constants[c], (uint16_t)(in[i] | in[i + 32] << 8));
+                CHECK_EQ(y[i] | y[i + 32] << 8, want);
+            }
+        }
+        pfk_gf16_destroy(fec);
+    }
+    free(in);
+    free(x);
+    free(y);
 }
 
 // One symbol set to 1 in data shard i reads the coefficient of (j, i) from parity j.
@@ -298,8 +332,15 @@ static void impossible_geometries_are_refused(void **state)
     uint8_t *parity[1] = {out};
     bool have[1] = {false};
     uint8_t *in[1] = {bytes};
-    const unsigned bad[][3] = {{0, 1, 64}, {65535, 1, 64}, {1, 65535, 64},
-                               {1, 1, 0},  {1, 1, 63},     {1, 1, 1}};
+    const unsigned bad[][3] = {{0, 1, 64},
+                               {65535, 1, 64},
+                               {1, 65535, 64},
+                               {1, 1, 0},
+                               {1, 1, 63},
+                               {1, 1, 1},
+                               // 32768 points for the smaller side leave no room for the larger
+                               {40000, 20000, 64},
+                               {20000, 40000, 64}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         CHECK_EQ(pfk_gf16_encode(fec, bad[i][0], bad[i][1], bad[i][2], data, parity),
                  PFK_E_INVALID);
@@ -314,28 +355,37 @@ static void impossible_geometries_are_refused(void **state)
     CHECK(!fec);
 }
 
-static void largest_block_round_trips(void **state)
+static void round_trip_large(unsigned k, unsigned m)
 {
     struct pfk_gf16 *fec = fec_new(NULL);
-    struct block b = block_new(43690, 4000, 2);
+    struct block b = block_new(k, m, 2);
     block_fill(&b, 11);
     CHECK_EQ(encode(fec, &b), 0);
     bool *have = malloc(b.k);
     memset(have, 1, b.k);
-    uint8_t before[2] = {b.data[43689][0], b.data[43689][1]};
-    have[43689] = have[0] = have[17] = false;
-    memset(b.data[43689], 0, 2);
+    uint8_t before[2] = {b.data[k - 1][0], b.data[k - 1][1]};
+    have[k - 1] = have[0] = have[17] = false;
+    memset(b.data[k - 1], 0, 2);
     CHECK_EQ(pfk_gf16_decode(fec, b.k, b.m, 2, b.data, have, (const uint8_t *const *)b.parity), 0);
-    assert_memory_equal(b.data[43689], before, 2);
+    assert_memory_equal(b.data[k - 1], before, 2);
     free(have);
     block_free(&b);
     pfk_gf16_destroy(fec);
+}
+
+// Up to the last point of the field, in both forms.
+static void largest_blocks_round_trip(void **state)
+{
+    round_trip_large(61439, 4096);
+    round_trip_large(32768, 32767);
+    round_trip_large(4096, 61439);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_field_is_the_references),
+        cmocka_unit_test(rows_multiply_symbols),
         cmocka_unit_test(coefficient_rows_are_the_references),
         cmocka_unit_test(vectors_of_the_reference_hold_on_every_row),
         cmocka_unit_test(every_row_agrees_with_c),
@@ -343,7 +393,7 @@ int main(void)
         cmocka_unit_test(random_losses_of_large_blocks_are_repaired),
         cmocka_unit_test(too_many_losses_leave_the_data_alone),
         cmocka_unit_test(impossible_geometries_are_refused),
-        cmocka_unit_test(largest_block_round_trips),
+        cmocka_unit_test(largest_blocks_round_trip),
     };
     return cmocka_run_group_tests_name("gf16", tests, NULL, NULL);
 }

@@ -54,6 +54,87 @@ static void the_same_seed_loses_the_same_packets(void **state)
     }
 }
 
+// A run of this seed is repeatable under another load and with other settings.
+static void losses_depend_on_seed_and_number_alone(void **state)
+{
+    const struct impair_config plain = {.loss = 0.1, .seed = 3};
+    struct impair_config busy = plain;
+    busy.jitter_ns = 5000;
+    busy.duplicate = 0.2;
+    busy.reorder = 0.2;
+    busy.rate_bps = 1000000;
+    busy.queue_bytes = 3000;
+    struct impair a, b, other;
+    impair_init(&a, &plain);
+    impair_init(&b, &busy);
+    const struct impair_config seeded = {.loss = 0.1, .seed = 4};
+    impair_init(&other, &seeded);
+    unsigned differ = 0;
+    for (uint64_t n = 0; n < 2000; n++) {
+        bool lost = impair_packet(&a, 100, 0).lost;
+        CHECK_EQ(impair_packet(&b, 1400, n * 977 % 5000).lost, lost);
+        differ += impair_packet(&other, 100, 0).lost != lost;
+    }
+    CHECK(differ > 200);
+}
+
+static void heavy_loss_is_reached_in_longer_runs(void **state)
+{
+    for (int percent = 60; percent <= 100; percent += 10) {
+        unsigned runs;
+        unsigned got = count(
+            (struct impair_config){
+                .model = IMPAIR_BURST, .loss = percent / 100.0, .burst = 1, .seed = 9},
+            &runs);
+        CHECK(got >= N * (percent - 1) / 100.0 && got <= N * (percent + 1) / 100.0);
+    }
+}
+
+static void periodic_losses_are_evenly_spaced(void **state)
+{
+    struct impair i;
+    const struct impair_config cfg = {.model = IMPAIR_PERIODIC, .loss = 0.04};
+    impair_init(&i, &cfg);
+    for (int n = 1; n <= 10000; n++) {
+        CHECK_EQ(impair_loses(&i), n % 25 == 0);
+    }
+}
+
+static void delays_stay_within_what_was_asked_for(void **state)
+{
+    struct impair i;
+    const struct impair_config cfg = {.delay_ns = 5000000,
+                                      .jitter_ns = 1000000,
+                                      .reorder = 0.1,
+                                      .reorder_ns = 2000000,
+                                      .duplicate = 0.05,
+                                      .seed = 8};
+    impair_init(&i, &cfg);
+    unsigned reordered = 0, duplicated = 0;
+    for (int n = 0; n < N; n++) {
+        struct impair_fate f = impair_packet(&i, 1000, (uint64_t)n * 1000);
+        uint64_t least = 5000000 + (f.reordered ? 2000000 : 0);
+        CHECK(f.delay_ns >= least && f.delay_ns < least + 1000000);
+        reordered += f.reordered;
+        duplicated += f.copies == 2;
+    }
+    CHECK(reordered > N * 9 / 100 && reordered < N * 11 / 100);
+    CHECK(duplicated > N * 4 / 100 && duplicated < N * 6 / 100);
+}
+
+static void without_jitter_packets_keep_their_order(void **state)
+{
+    struct impair i;
+    const struct impair_config cfg = {.delay_ns = 5000000, .rate_bps = 10000000, .seed = 8};
+    impair_init(&i, &cfg);
+    uint64_t before = 0;
+    for (uint64_t n = 0; n < 5000; n++) {
+        uint64_t now = n * 500000, due = now + impair_packet(&i, n % 1400, now).delay_ns;
+        CHECK(due >= before);
+        before = due;
+    }
+}
+
 static void a_limited_link_queues_and_then_drops(void **state)
 {
     struct impair i;
@@ -71,6 +152,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_what_was_asked_for),
         cmocka_unit_test(the_same_seed_loses_the_same_packets),
+        cmocka_unit_test(losses_depend_on_seed_and_number_alone),
+        cmocka_unit_test(heavy_loss_is_reached_in_longer_runs),
+        cmocka_unit_test(periodic_losses_are_evenly_spaced),
+        cmocka_unit_test(delays_stay_within_what_was_asked_for),
+        cmocka_unit_test(without_jitter_packets_keep_their_order),
         cmocka_unit_test(a_limited_link_queues_and_then_drops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

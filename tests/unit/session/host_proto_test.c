@@ -276,6 +276,19 @@ static void bad_messages_are_dropped_and_the_stream_lives(void **state)
     peer_close(t);
 }
 
+// Before Start too an unknown typed message is dropped; anything else is no Start.
+static void unknown_messages_before_start_are_dropped(void **state)
+{
+    struct peer *t = peer_open();
+    SAY(t, pfk_hello_emit, &hello);
+    pfk_host_proto_welcome(t->p, &welcome, t->now_ns);
+    say_bytes(t, (const uint8_t *)"\x06\0PKFc\x32\1", 8);
+    CHECK_EQ(t->n_closes, 0);
+    SAY(t, pfk_start_emit, &start);
+    CHECK_EQ(t->n_starts, 1);
+    peer_close(t);
+}
+
 static void wrong_first_messages_get_their_codes(void **state)
 {
     struct peer *t = peer_open();
@@ -351,6 +364,7 @@ int main(void)
         cmocka_unit_test(key_frames_are_merged_to_one_each_750_ms),
         cmocka_unit_test(requests_get_their_answers),
         cmocka_unit_test(bad_messages_are_dropped_and_the_stream_lives),
+        cmocka_unit_test(unknown_messages_before_start_are_dropped),
         cmocka_unit_test(wrong_first_messages_get_their_codes),
         cmocka_unit_test(silence_ends_the_set_up_after_ten_seconds),
     };

@@ -206,9 +206,9 @@ static void timing_lengths_decide_what_it_has(void **state)
 {
     uint8_t b[64];
     size_t n = from_hex("cf 8877665544332211 e8030000 0a000000 14000000 1e000000 00000000"
-                        "28000000 32000000",
+                        "50467374 28000000 32000000",
                         b, sizeof(b));
-    CHECK_EQ(n, 37);
+    CHECK_EQ(n, 41);
     for (size_t cut = 0; cut <= n; cut++) {
         struct pfk_timing t;
         int rc = pfk_timing_parse(&t, b, cut);
@@ -217,13 +217,16 @@ static void timing_lengths_decide_what_it_has(void **state)
             CHECK_EQ(t.pts_ns, 0x1122334455667788);
             CHECK_EQ(t.total_us, 1000);
             CHECK_EQ(t.has_stages, cut >= 25);
-            CHECK_EQ(t.has_detail, cut >= 37);
+            CHECK_EQ(t.has_detail, cut >= 41);
             CHECK_EQ(t.pace_us, cut >= 25 ? 30 : 0);
-            CHECK_EQ(t.convert_us, cut >= 37 ? 50 : 0);
+            CHECK_EQ(t.convert_us, cut >= 41 ? 50 : 0);
         }
     }
-    b[0] = 0xCE;
     struct pfk_timing t;
+    b[29] ^= 1; // somebody else's fields
+    CHECK_EQ(pfk_timing_parse(&t, b, n), PFK_OK);
+    CHECK(t.has_stages && !t.has_detail);
+    b[0] = 0xCE;
     CHECK_EQ(pfk_timing_parse(&t, b, n), PFK_E_MALFORMED);
 }
 
