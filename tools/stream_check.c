@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
 enum { MAX_SIZES = 16, PLANE_MIN_SIDE = 256 };
@@ -32,11 +34,14 @@ struct size {
 
 struct result {
     long n_pictures, n_keyframes;
-    struct size sizes[MAX_SIZES];
+    struct size sizes[MAX_SIZES]; // those met first
     unsigned n_sizes;
+    long n_other_sizes; // pictures of further ones
     long n_before_card; // pictures before the first one with a counter: the desktop still starts
+    // After that one: a counter above all before it is a new picture, one below the last a step
+    // back.
     long n_unreadable, n_distinct, n_repeated, n_backward;
-    uint32_t first_counter, last_counter;
+    uint32_t first_counter, last_counter, highest_counter;
     double patch_error; // largest difference of a channel, of any patch of any picture
     bool full_range;
     enum AVColorSpace matrix;
@@ -54,23 +59,38 @@ struct checker {
 
 static void usage(FILE *to)
 {
-    fputs(
-        "Usage: stream-check FILE [options]\n"
-        "\n"
-        "Decodes an H.264 elementary stream and reports pictures, sizes, the counters that the "
-        "test\n"
-        "card carries, and how far its colour patches are off.\n"
-        "\n"
-        "  --png FILE              write the last picture\n"
-        "  --json FILE             write the result\n"
-        "  --expect-width PX       fail unless every picture has this width\n"
-        "  --expect-height PX      and this height\n"
-        "  --min-pictures N        fail below N distinct pictures (by counter, if there is one)\n"
-        "  --expect-counter        fail unless every picture carries a counter and none goes back\n"
-        "  --patch-tolerance N     fail when a patch is off by more than N of 255\n"
-        "\n"
-        "Example: stream-check demo/stream.h264 --expect-counter --patch-tolerance 3\n",
-        to);
+    fputs("Usage: stream-check FILE [options]\n"
+          "\n"
+          "Decodes an H.264 elementary stream and reports pictures, sizes, the counters that the "
+          "test\n"
+          "card carries, and how far its colour patches are off.\n"
+          "\n"
+          "  --png FILE              write the last picture\n"
+          "  --json FILE             write the result\n"
+          "  --expect-width PX       fail unless every picture has this width\n"
+          "  --expect-height PX      and this height\n"
+          "  --min-pictures N        fail below N distinct pictures (by counter, if there is one)\n"
+          "  --expect-counter        fail unless pictures carry a counter, all of them once the "
+          "first\n"
+          "                          one did, and none goes back\n"
+          "  --patch-tolerance N     fail when a patch is off by more than N of 255\n"
+          "\n"
+          "Example: stream-check demo/stream.h264 --expect-counter --patch-tolerance 3\n",
+          to);
+}
+
+// A whole argument that is a number of at least 0; a condition misread must not pass for one met.
+static int parse_number(double *to, const char *option, bool whole)
+{
+    char *end;
+    double v = strtod(optarg, &end);
+    if (end == optarg || *end || !(v >= 0 && v <= INT_MAX) || (whole && v != floor(v))) {
+        fprintf(stderr, "stream-check: --%s needs a %snumber, not \"%s\"\n", option,
+                whole ? "whole " : "", optarg);
+        return -1;
+    }
+    *to = v;
+    return 0;
 }
 
 static int parse_options(struct options *o, int argc, char **argv)
@@ -88,8 +108,13 @@ static int parse_options(struct options *o, int argc, char **argv)
         {0},
     };
     *o = (struct options){.patch_tolerance = -1};
-    int id;
-    while ((id = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+    int id, index = 0;
+    double number = 0;
+    while ((id = getopt_long(argc, argv, "", longopts, &index)) != -1) {
+        bool is_number = id == WIDTH || id == HEIGHT || id == MIN || id == TOLERANCE;
+        if (is_number && parse_number(&number, longopts[index].name, id != TOLERANCE) != 0) {
+            return -1;
+        }
         switch (id) {
         case PNG:
             o->png = optarg;
@@ -98,19 +123,19 @@ static int parse_options(struct options *o, int argc, char **argv)
             o->json = optarg;
             break;
         case WIDTH:
-            o->expect_width = strtol(optarg, NULL, 10);
+            o->expect_width = (long)number;
             break;
         case HEIGHT:
-            o->expect_height = strtol(optarg, NULL, 10);
+            o->expect_height = (long)number;
             break;
         case MIN:
-            o->min_pictures = strtol(optarg, NULL, 10);
+            o->min_pictures = (long)number;
             break;
         case COUNTER:
             o->expect_counter = true;
             break;
         case TOLERANCE:
-            o->patch_tolerance = strtod(optarg, NULL);
+            o->patch_tolerance = number;
             break;
         case HELP:
             usage(stdout);
@@ -138,6 +163,8 @@ static void count_size(struct result *r, const AVFrame *f)
     }
     if (r->n_sizes < MAX_SIZES) {
         r->sizes[r->n_sizes++] = (struct size){f->width, f->height, 1};
+    } else {
+        r->n_other_sizes++;
     }
 }
 
@@ -145,7 +172,8 @@ static void count_size(struct result *r, const AVFrame *f)
 static bool count_counter(struct result *r, const AVFrame *f)
 {
     uint32_t counter;
-    if (f->width < PLANE_MIN_SIDE ||
+    bool planar = f->format == AV_PIX_FMT_YUV420P || f->format == AV_PIX_FMT_YUVJ420P;
+    if (!planar || f->width < PLANE_MIN_SIDE ||
         !testcard_read_counter(f->data[0], (size_t)f->linesize[0], 1, (uint32_t)f->width,
                                (uint32_t)f->height, &counter)) {
         if (r->n_distinct == 0) {
@@ -157,17 +185,23 @@ static bool count_counter(struct result *r, const AVFrame *f)
     }
     if (r->n_distinct == 0) {
         r->first_counter = counter;
-    }
-    if (r->n_distinct > 0 && counter == r->last_counter) {
+    } else if (counter == r->last_counter) {
         r->n_repeated++;
-        return true;
-    }
-    if (r->n_distinct > 0 && counter < r->last_counter) {
+    } else if (counter < r->last_counter) {
         r->n_backward++;
     }
-    r->n_distinct++;
+    if (r->n_distinct == 0 || counter > r->highest_counter) {
+        r->n_distinct++;
+        r->highest_counter = counter;
+    }
     r->last_counter = counter;
     return true;
+}
+
+// Counters between the first and the highest that no picture brought in order.
+static long n_missing(const struct result *r)
+{
+    return r->n_distinct ? (long)(r->highest_counter - r->first_counter) + 1 - r->n_distinct : 0;
 }
 
 static double plane_mean(const AVFrame *f, int plane, struct testcard_rect rect)
@@ -228,15 +262,14 @@ static void take_picture(struct checker *c)
     r->has_b_frames =
         r->has_b_frames || c->codec->has_b_frames || f->pict_type == AV_PICTURE_TYPE_B;
     count_size(r, f);
-    bool planar = f->format == AV_PIX_FMT_YUV420P || f->format == AV_PIX_FMT_YUVJ420P;
-    if (planar && count_counter(r, f)) {
+    if (count_counter(r, f)) {
         for (unsigned i = 0; i < TESTCARD_N_PATCHES; i++) {
             double e = patch_error(f, i);
             r->patch_error = e > r->patch_error ? e : r->patch_error;
         }
     }
     av_frame_unref(c->last);
-    av_frame_ref(c->last, c->frame);
+    av_frame_move_ref(c->last, c->frame);
 }
 
 static int decode(struct checker *c, const AVPacket *packet)
@@ -295,6 +328,7 @@ static int decode_file(struct checker *c)
 static int write_png(const AVFrame *f, const char *file)
 {
     int rc = -1;
+    errno = 0; // not every failure below is one of the file
     AVFrame *rgb = av_frame_alloc();
     AVPacket *packet = av_packet_alloc();
     const AVCodec *png = avcodec_find_encoder(AV_CODEC_ID_PNG);
@@ -325,7 +359,8 @@ static int write_png(const AVFrame *f, const char *file)
         rc = -1;
     }
     if (rc) {
-        fprintf(stderr, "stream-check: cannot write %s: %s\n", file, strerror(errno));
+        fprintf(stderr, "stream-check: cannot write %s: %s\n", file,
+                errno ? strerror(errno) : "the picture cannot be converted to PNG");
     }
     sws_freeContext(sws);
     avcodec_free_context(&codec);
@@ -336,16 +371,30 @@ static int write_png(const AVFrame *f, const char *file)
 
 static int write_json(const struct result *r, const char *file)
 {
+    json_t *sizes = json_array();
+    for (unsigned i = 0; i < r->n_sizes; i++) {
+        const struct size *size = &r->sizes[i];
+        json_array_append_new(sizes,
+                              json_pack("{s:i, s:i, s:I}", "width", size->width_px, "height",
+                                        size->height_px, "pictures", (json_int_t)size->n_pictures));
+    }
+    const char *matrix = av_color_space_name(r->matrix);
     json_t *j = json_pack(
-        "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b}", "pictures", (int)r->n_pictures,
-        "keyframes", (int)r->n_keyframes, "width", r->sizes[0].width_px, "height",
-        r->sizes[0].height_px, "distinct", (int)r->n_distinct, "repeated", (int)r->n_repeated,
-        "backward", (int)r->n_backward, "unreadable", (int)r->n_unreadable, "before_card",
-        (int)r->n_before_card, "patch_error", r->patch_error, "reordered", (int)r->has_b_frames);
+        "{s:I, s:I, s:i, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s, s:b, s:b}",
+        "pictures", (json_int_t)r->n_pictures, "keyframes", (json_int_t)r->n_keyframes, "width",
+        r->sizes[0].width_px, "height", r->sizes[0].height_px, "sizes", sizes, "first_counter",
+        (json_int_t)r->first_counter, "last_counter", (json_int_t)r->last_counter, "distinct",
+        (json_int_t)r->n_distinct, "missing", (json_int_t)n_missing(r), "repeated",
+        (json_int_t)r->n_repeated, "backward", (json_int_t)r->n_backward, "unreadable",
+        (json_int_t)r->n_unreadable, "before_card", (json_int_t)r->n_before_card, "patch_error",
+        r->patch_error, "matrix", matrix ? matrix : "unknown", "full_range", (int)r->full_range,
+        "reordered", (int)r->has_b_frames);
+    errno = 0;
     int rc = j ? json_dump_file(j, file, JSON_INDENT(2)) : -1;
     json_decref(j);
     if (rc) {
-        fprintf(stderr, "stream-check: cannot write %s: %s\n", file, strerror(errno));
+        fprintf(stderr, "stream-check: cannot write %s: %s\n", file,
+                errno ? strerror(errno) : "out of memory");
     }
     return rc;
 }
@@ -369,6 +418,8 @@ static int failures(const struct options *o, const struct result *r)
                "%ld pictures are %d high, not %ld\n", r->sizes[i].n_pictures, r->sizes[i].height_px,
                o->expect_height);
     }
+    EXPECT(!(o->expect_width || o->expect_height) || r->n_other_sizes == 0,
+           "%ld pictures are of further sizes\n", r->n_other_sizes);
     long distinct = r->n_distinct ? r->n_distinct : r->n_pictures;
     EXPECT(distinct >= o->min_pictures, "%ld distinct pictures, %ld are needed\n", distinct,
            o->min_pictures);
@@ -390,13 +441,17 @@ static void print_result(const struct result *r)
     for (unsigned i = 0; i < r->n_sizes; i++) {
         printf(" %dx%d: %ld", r->sizes[i].width_px, r->sizes[i].height_px, r->sizes[i].n_pictures);
     }
-    printf("\n");
+    if (r->n_other_sizes) {
+        printf(" others: %ld", r->n_other_sizes);
+    }
+    const char *matrix = av_color_space_name(r->matrix);
+    printf("; matrix %s, %s range\n", matrix ? matrix : "unknown",
+           r->full_range ? "full" : "limited");
     if (r->n_distinct) {
-        printf("counter %u to %u: %ld distinct, %ld repeated, %ld backward, %ld unreadable, %ld "
-               "before "
-               "the first; colour patches off by at most %.2f of 255\n",
-               r->first_counter, r->last_counter, r->n_distinct, r->n_repeated, r->n_backward,
-               r->n_unreadable, r->n_before_card, r->patch_error);
+        printf("counter %u to %u: %ld distinct, %ld missing, %ld repeated, %ld backward, %ld "
+               "unreadable, %ld before the first; colour patches off by at most %.2f of 255\n",
+               r->first_counter, r->last_counter, r->n_distinct, n_missing(r), r->n_repeated,
+               r->n_backward, r->n_unreadable, r->n_before_card, r->patch_error);
     } else {
         printf("no test card in it\n");
     }

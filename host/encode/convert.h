@@ -37,9 +37,6 @@ void convert_lines(const struct convert_row *row, const uint8_t *bgrx, size_t st
                    uint32_t width_px, uint32_t first_line, uint32_t end_line,
                    const struct convert_target *to);
 
-/** The portable row from pixel first_px (even) on. */
-void convert_tail_c(const uint8_t *top, const uint8_t *bottom, uint32_t first_px, uint32_t width_px,
-                    uint8_t *y_top, uint8_t *y_bottom, uint8_t *u, uint8_t *v);
 void convert_pair_c(const uint8_t *top, const uint8_t *bottom, uint32_t width_px, uint8_t *y_top,
                     uint8_t *y_bottom, uint8_t *u, uint8_t *v);
 void convert_pair_avx2(const uint8_t *top, const uint8_t *bottom, uint32_t width_px, uint8_t *y_top,

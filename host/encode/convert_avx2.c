@@ -4,95 +4,99 @@
 
 #include <immintrin.h>
 
-enum { STEP_PX = 16 };
+enum { STEP_PX = 32, VECTOR_PX = 8 };
 
-// (B, G, R, 0) coefficients for pmaddwd on pixels widened to 16 bits.
-static __m256i coefficients(int b, int g, int r)
+// One output channel: weights for pmaddwd, and what is added before the shift.
+struct weights {
+    __m256i b_r, g; // (B, R) and (G, nothing) in each 32 bits
+    __m256i bias;
+};
+
+static struct weights make_weights(int b, int g, int r, int bias)
 {
-    return _mm256_set1_epi64x((long long)((uint64_t)(uint16_t)b | (uint64_t)(uint16_t)g << 16 |
-                                          (uint64_t)(uint16_t)r << 32));
+    return (struct weights){_mm256_set1_epi32((int)((uint32_t)(uint16_t)b | (uint32_t)r << 16)),
+                            _mm256_set1_epi32((int)(uint16_t)g), _mm256_set1_epi32(bias)};
 }
 
-// Eight pixels to eight sums in 32 bits, in order within each 128-bit lane.
-static __m256i weigh(__m256i px, __m256i k)
+static __m256i load(const uint8_t *p)
 {
-    const __m256i zero = _mm256_setzero_si256();
-    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi8(px, zero), k);
-    __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi8(px, zero), k);
-    return _mm256_hadd_epi32(low, high);
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-static __m256i scale(__m256i sum, __m256i bias)
+// Eight pixels to eight values of 32 bits. X meets a weight of zero.
+static __m256i weigh(__m256i px, const struct weights *k)
 {
-    return _mm256_srli_epi32(_mm256_add_epi32(sum, bias), 15);
+    __m256i b_r = _mm256_and_si256(px, _mm256_set1_epi32(0x00FF00FF));
+    __m256i g_x = _mm256_srli_epi16(px, 8);
+    __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(b_r, k->b_r), _mm256_madd_epi16(g_x, k->g));
+    return _mm256_srli_epi32(_mm256_add_epi32(sum, k->bias), 15);
 }
 
-// Sixteen 32-bit values in order to sixteen bytes.
-static __m128i narrow(__m256i a, __m256i b)
+static void luma_32(const uint8_t *px, const struct weights *k, uint8_t *y)
 {
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xD8);
-    return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-}
-
-static void luma_16(const uint8_t *px, uint8_t *y, __m256i k, __m256i bias)
-{
-    __m256i a = scale(weigh(_mm256_loadu_si256((const __m256i *)(const void *)px), k), bias);
-    __m256i b = scale(weigh(_mm256_loadu_si256((const __m256i *)(const void *)(px + 32)), k), bias);
-    _mm_storeu_si128((__m128i *)(void *)y, narrow(a, b));
+    __m256i words[2];
+    for (int i = 0; i < 2; i++) {
+        words[i] =
+            _mm256_packus_epi32(weigh(load(px + 64 * i), k), weigh(load(px + 64 * i + 32), k));
+    }
+    // Packing works within 128-bit lanes and left groups of four in the order 0 2 4 6 1 3 5 7.
+    __m256i bytes = _mm256_packus_epi16(words[0], words[1]);
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)(void *)y, bytes);
 }
 
 static __m256i both_lines(const uint8_t *top, const uint8_t *bottom)
 {
-    return _mm256_avg_epu8(_mm256_loadu_si256((const __m256i *)(const void *)top),
-                           _mm256_loadu_si256((const __m256i *)(const void *)bottom));
+    return _mm256_avg_epu8(load(top), load(bottom));
 }
 
-// 1-2-1 around each of eight neighbours; only the even ones are used.
-static __m256i smooth(const uint8_t *top, const uint8_t *bottom)
+// The even (0x88) or odd (0xDD) pixels of a, then b, within each lane.
+#define PICK(a, b, which)                                                                          \
+    _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), which))
+
+// 1-2-1 around the even ones of sixteen pixels; the left neighbour is read, too.
+static __m256i smooth_16(const uint8_t *top, const uint8_t *bottom)
 {
-    __m256i sides =
-        _mm256_avg_epu8(both_lines(top - 4, bottom - 4), both_lines(top + 4, bottom + 4));
-    return _mm256_avg_epu8(sides, both_lines(top, bottom));
+    const size_t half = 4 * VECTOR_PX;
+    __m256i a = both_lines(top, bottom), b = both_lines(top + half, bottom + half);
+    __m256i a_left = both_lines(top - 4, bottom - 4);
+    __m256i b_left = both_lines(top + half - 4, bottom + half - 4);
+    __m256i sides = _mm256_avg_epu8(PICK(a_left, b_left, 0x88), PICK(a, b, 0xDD));
+    return _mm256_avg_epu8(sides, PICK(a, b, 0x88));
 }
 
-// The even pixels of two times eight, in order.
-static __m256i even_pixels(__m256i a, __m256i b)
+static void chroma_32(const uint8_t *top, const uint8_t *bottom, const struct weights *ku,
+                      const struct weights *kv, uint8_t *u, uint8_t *v)
 {
-    __m256 even = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
-    return _mm256_permute4x64_epi64(_mm256_castps_si256(even), 0xD8);
-}
-
-static void store_8(uint8_t *to, __m256i values)
-{
-    __m128i words =
-        _mm_packus_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-    _mm_storel_epi64((__m128i *)(void *)to, _mm_packus_epi16(words, words));
+    __m256i a = smooth_16(top, bottom), b = smooth_16(top + 64, bottom + 64);
+    __m256i u_words = _mm256_packus_epi32(weigh(a, ku), weigh(b, ku));
+    __m256i v_words = _mm256_packus_epi32(weigh(a, kv), weigh(b, kv));
+    // Per lane eight of u, then eight of v; the lanes take turns, two values at a time.
+    __m256i bytes = _mm256_packus_epi16(u_words, v_words);
+    __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
+    _mm_storeu_si128((__m128i *)(void *)u, _mm_unpacklo_epi16(low, high));
+    _mm_storeu_si128((__m128i *)(void *)v, _mm_unpackhi_epi16(low, high));
 }
 
 void convert_pair_avx2(const uint8_t *top, const uint8_t *bottom, uint32_t width_px, uint8_t *y_top,
                        uint8_t *y_bottom, uint8_t *u, uint8_t *v)
 {
-    // The first pixels have no left neighbour and the last no room for a wide load: those go the
-    // portable way, which also knows the edges.
+    // The first pixels have no left neighbour and go the portable way. The last step starts where
+    // it ends with the line, so it may do some pixels twice.
     const uint32_t edge_px = 2;
-    if (width_px < edge_px + STEP_PX + 2) {
+    if (width_px < edge_px + STEP_PX) {
         convert_pair_c(top, bottom, width_px, y_top, y_bottom, u, v);
         return;
     }
-    const __m256i ky = coefficients(CONVERT_YB, CONVERT_YG, CONVERT_YR);
-    const __m256i ku = coefficients(CONVERT_UB, CONVERT_UG, CONVERT_UR);
-    const __m256i kv = coefficients(CONVERT_VB, CONVERT_VG, CONVERT_VR);
-    const __m256i y_bias = _mm256_set1_epi32(CONVERT_Y_BIAS);
-    const __m256i uv_bias = _mm256_set1_epi32(CONVERT_UV_BIAS);
-    convert_tail_c(top, bottom, 0, edge_px, y_top, y_bottom, u, v);
-    uint32_t x = edge_px;
-    for (; x + STEP_PX + 1 <= width_px; x += STEP_PX) {
-        const uint8_t *t = top + 4 * (size_t)x, *b = bottom + 4 * (size_t)x;
-        luma_16(t, y_top + x, ky, y_bias);
-        luma_16(b, y_bottom + x, ky, y_bias);
-        __m256i even = even_pixels(smooth(t, b), smooth(t + 32, b + 32));
-        store_8(u + x / 2, scale(weigh(even, ku), uv_bias));
-        store_8(v + x / 2, scale(weigh(even, kv), uv_bias));
+    const struct weights ky = make_weights(CONVERT_YB, CONVERT_YG, CONVERT_YR, CONVERT_Y_BIAS);
+    const struct weights ku = make_weights(CONVERT_UB, CONVERT_UG, CONVERT_UR, CONVERT_UV_BIAS);
+    const struct weights kv = make_weights(CONVERT_VB, CONVERT_VG, CONVERT_VR, CONVERT_UV_BIAS);
+    convert_pair_c(top, bottom, edge_px, y_top, y_bottom, u, v);
+    for (uint32_t x = edge_px; x < width_px; x += STEP_PX) {
+        x = x + STEP_PX <= width_px ? x : width_px - STEP_PX;
+        const size_t at = 4 * (size_t)x;
+        luma_32(top + at, &ky, y_top + x);
+        luma_32(bottom + at, &ky, y_bottom + x);
+        chroma_32(top + at, bottom + at, &ku, &kv, u + x / 2, v + x / 2);
     }
-    convert_tail_c(top, bottom, x, width_px, y_top, y_bottom, u, v);
 }

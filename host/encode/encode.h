@@ -46,21 +46,20 @@ struct encode {
 /** Codecs this build can encode: bits of encode_codec. */
 unsigned encode_codecs(void);
 
-/** Open the best back end for the codec. 0; PFK_E_UNSUPPORTED; PFK_E_NOMEM; PFK_E_INVALID. Logged.
- */
+/** Open the best back end. 0; PFK_E_UNSUPPORTED (codec); PFK_E_NOMEM; PFK_E_INVALID. Logged. */
 int encode_open(struct encode **out, const struct encode_config *cfg);
 
 /**
  * Convert (BT.709 limited range, 4:2:0) and encode one picture, in the call: no delay of a frame.
- * The frame has exactly the configured size. The first unit is always a key frame with parameter
- * sets.
+ * The frame has exactly the configured size, its lines all their bytes. The first unit is always a
+ * key frame with parameter sets.
  * @f  borrowed for the call
  * 0; PFK_E_INVALID (other size or format); PFK_E_IO (the encoder failed; open a new one).
  */
 int encode_frame(struct encode *e, struct frame *f, uint64_t pts_ns, bool keyframe,
                  struct encode_unit *out);
 
-/** Change the rate without a key frame. 0 or PFK_E_UNSUPPORTED. */
+/** Change the rate without a key frame. 0; PFK_E_INVALID (0 kbit/s); PFK_E_UNSUPPORTED. */
 int encode_set_bitrate(struct encode *e, uint32_t kbps);
 
 void encode_close(struct encode *e);

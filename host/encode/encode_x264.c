@@ -19,6 +19,8 @@
 
 enum {
     MAX_SIDE_PX = 4096,
+    MAX_HZ = 1000,
+    MAX_KBPS = 1000000, // of level 6.2 in High profile, the highest that x264 knows
     // The decoder's buffer in frames: an access unit is at most so much larger than the average
     // one. One frame would keep every unit equal, but then a key frame looks bad for a second; six
     // lets a key frame have its size and still leave within six frame times at the bitrate.
@@ -53,6 +55,7 @@ static void on_log(void *opaque, int level, const char *fmt, va_list args)
 
 static void set_rate(x264_param_t *p, uint32_t kbps, uint32_t hz)
 {
+    kbps = kbps < MAX_KBPS ? kbps : MAX_KBPS;
     p->rc.i_rc_method = X264_RC_ABR;
     p->rc.i_bitrate = (int)kbps;
     p->rc.i_vbv_max_bitrate = (int)kbps;
@@ -62,12 +65,43 @@ static void set_rate(x264_param_t *p, uint32_t kbps, uint32_t hz)
     }
 }
 
+// Everything that a configuration can have wrong: x264 itself would say it on stderr, or leak what
+// it had allocated when it refuses to open.
+static int check_config(const struct encode_config *cfg)
+{
+    if (cfg->width_px % 2 || cfg->height_px % 2 || cfg->width_px < 2 || cfg->height_px < 2 ||
+        cfg->width_px > MAX_SIDE_PX || cfg->height_px > MAX_SIDE_PX) {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR,
+                 "x264 cannot encode %ux%u: sides are even and at most %d pixels", cfg->width_px,
+                 cfg->height_px, MAX_SIDE_PX);
+        return PFK_E_INVALID;
+    }
+    if (cfg->hz == 0 || cfg->hz > MAX_HZ || cfg->bitrate_kbps == 0) {
+        pfk_logf(&cfg->log, PFK_LOG_ERROR,
+                 "x264 cannot encode %u Hz at %u kbit/s: 1 to %d Hz, at least 1 kbit/s", cfg->hz,
+                 cfg->bitrate_kbps, MAX_HZ);
+        return PFK_E_INVALID;
+    }
+    if (cfg->preset) {
+        int i = 0;
+        while (x264_preset_names[i] && strcmp(x264_preset_names[i], cfg->preset) != 0) {
+            i++;
+        }
+        if (!x264_preset_names[i]) {
+            pfk_logf(&cfg->log, PFK_LOG_ERROR,
+                     "x264 knows no preset \"%s\"; try ultrafast, superfast or veryfast",
+                     cfg->preset);
+            return PFK_E_INVALID;
+        }
+    }
+    return PFK_OK;
+}
+
 static int fill_param(struct encode_x264_state *s)
 {
     x264_param_t *p = &s->param;
     const struct encode_config *cfg = &s->cfg;
     if (x264_param_default_preset(p, cfg->preset ? cfg->preset : "superfast", "zerolatency") != 0) {
-        pfk_logf(&cfg->log, PFK_LOG_ERROR, "x264 knows no preset \"%s\"", cfg->preset);
         return PFK_E_INVALID;
     }
     p->pf_log = on_log;
@@ -118,12 +152,9 @@ static void x264_close_state(struct encode *base)
 static int x264_open_state(struct encode **out, const struct encode_config *cfg)
 {
     *out = NULL;
-    if (cfg->width_px % 2 || cfg->height_px % 2 || cfg->width_px < 2 || cfg->height_px < 2 ||
-        cfg->width_px > MAX_SIDE_PX || cfg->height_px > MAX_SIDE_PX || cfg->hz == 0) {
-        pfk_logf(&cfg->log, PFK_LOG_ERROR,
-                 "x264 cannot encode %ux%u: sides are even and at most %d pixels", cfg->width_px,
-                 cfg->height_px, MAX_SIDE_PX);
-        return PFK_E_INVALID;
+    int err = check_config(cfg);
+    if (err) {
+        return err;
     }
     struct encode_x264_state *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -133,7 +164,7 @@ static int x264_open_state(struct encode **out, const struct encode_config *cfg)
     s->cfg = *cfg;
     s->convert = convert_best();
     x264_picture_init(&s->picture);
-    int err = fill_param(s);
+    err = fill_param(s);
     if (!err && x264_picture_alloc(&s->picture, X264_CSP_I420, (int)cfg->width_px,
                                    (int)cfg->height_px) != 0) {
         x264_picture_init(&s->picture);
@@ -192,6 +223,7 @@ static int x264_frame(struct encode *base, struct frame *f, uint64_t pts_ns, boo
 {
     struct encode_x264_state *s = (struct encode_x264_state *)base;
     if (f->width_px != s->cfg.width_px || f->height_px != s->cfg.height_px ||
+        f->stride_bytes < 4 * f->width_px ||
         (f->fourcc != FOURCC('X', 'R', '2', '4') && f->fourcc != FOURCC('A', 'R', '2', '4'))) {
         return PFK_E_INVALID;
     }
@@ -222,6 +254,9 @@ static int x264_set_bitrate(struct encode *base, uint32_t kbps)
 {
     struct encode_x264_state *s = (struct encode_x264_state *)base;
     x264_param_t now;
+    if (kbps == 0) {
+        return PFK_E_INVALID;
+    }
     x264_encoder_parameters(s->x264, &now);
     set_rate(&now, kbps, s->cfg.hz);
     return x264_encoder_reconfig(s->x264, &now) == 0 ? PFK_OK : PFK_E_UNSUPPORTED;

@@ -7,6 +7,7 @@
 #include "tests/unit/check.h"
 
 #include <libavcodec/avcodec.h>
+#include <math.h>
 
 #define XR24 0x34325258u
 
@@ -71,7 +72,8 @@ static struct decoder open_decoder(void)
 {
     struct decoder d = {.frame = av_frame_alloc(), .packet = av_packet_alloc()};
     d.codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
-    d.codec->flags |= AV_CODEC_FLAG_LOW_DELAY;
+    // A strict decoder holds pictures back unless the stream itself says that none is reordered.
+    d.codec->strict_std_compliance = FF_COMPLIANCE_STRICT;
     d.codec->thread_count = 1;
     CHECK_EQ(avcodec_open2(d.codec, NULL, NULL), 0);
     return d;
@@ -129,9 +131,56 @@ static void each_picture_comes_out_of_the_call_it_went_in(void **state)
     encode_close(e);
 }
 
+// Mean of a plane over the middle of a patch, 0 to 1 above `black`.
+static double level(const AVFrame *f, int plane, struct testcard_rect r, double black, double range)
+{
+    int shift = plane ? 1 : 0; // 4:2:0
+    double sum = 0, n = 0;
+    for (uint32_t y = (r.y + r.h / 4) >> shift; y < (r.y + r.h * 3 / 4) >> shift; y++) {
+        for (uint32_t x = (r.x + r.w / 4) >> shift; x < (r.x + r.w * 3 / 4) >> shift; x++) {
+            sum += f->data[plane][(int)y * f->linesize[plane] + (int)x];
+            n++;
+        }
+    }
+    CHECK(n > 0);
+    return (sum / n - black) / range;
+}
+
+static void check_patches(const AVFrame *f)
+{
+    const double kr = 0.2126, kb = 0.0722; // BT.709, as the stream says
+    for (unsigned i = 0; i < TESTCARD_N_PATCHES; i++) {
+        struct testcard_rect r = testcard_patch(i, (uint32_t)f->width, (uint32_t)f->height);
+        double y = level(f, 0, r, 16, 219), cb = level(f, 1, r, 128, 224),
+               cr = level(f, 2, r, 128, 224);
+        double red = y + 2 * (1 - kr) * cr, blue = y + 2 * (1 - kb) * cb;
+        double green = (y - kr * red - kb * blue) / (1 - kr - kb);
+        uint32_t want = testcard_patch_rgb(i);
+        CHECK(fabs(255 * red - (want >> 16)) <= 3);
+        CHECK(fabs(255 * green - (want >> 8 & 255)) <= 3);
+        CHECK(fabs(255 * blue - (want & 255)) <= 3);
+    }
+}
+
+static void colours_come_back_within_three(void **state)
+{
+    struct encode *e = open_encoder(640, 360, 10000);
+    struct decoder d = open_decoder();
+    for (uint32_t i = 0; i < 12; i++) {
+        struct picture p = make_picture(640, 360, i);
+        struct encode_unit u;
+        CHECK_EQ(encode_frame(e, &p.frame, i, false, &u), PFK_OK);
+        decode(&d, &u);
+        check_patches(d.frame); // from the first key frame on
+        free(p.image.bgrx);
+    }
+    close_decoder(&d);
+    encode_close(e);
+}
+
 static void sizes_that_are_no_multiple_of_16_are_cropped(void **state)
 {
-    static const uint32_t sizes[][2] = {{1278, 718}, {640, 360}, {2, 2}, {18, 34}};
+    static const uint32_t sizes[][2] = {{1278, 718}, {640, 360}, {2, 2}, {18, 34}, {4096, 2160}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct encode *e = open_encoder(sizes[i][0], sizes[i][1], 2000);
         struct decoder d = open_decoder();
@@ -160,17 +209,41 @@ static void impossible_configurations_are_refused(void **state)
         CHECK_EQ(encode_open(&e, &cfg), PFK_E_INVALID);
         CHECK(e == NULL);
     }
-    const struct encode_config av1 = {
-        .codec = ENCODE_AV1, .width_px = 64, .height_px = 64, .hz = 60, .bitrate_kbps = 1000};
+    const struct encode_config good = {
+        .codec = ENCODE_H264, .width_px = 64, .height_px = 64, .hz = 60, .bitrate_kbps = 1000};
+    struct encode_config bad[4] = {good, good, good, good};
+    bad[0].hz = 0;
+    bad[1].hz = UINT32_MAX;
+    bad[2].bitrate_kbps = 0;
+    bad[3].preset = "no-such-preset";
     struct encode *e;
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(encode_open(&e, &bad[i]), PFK_E_INVALID);
+        CHECK(e == NULL);
+    }
+    struct encode_config av1 = good;
+    av1.codec = ENCODE_AV1;
     CHECK_EQ(encode_open(&e, &av1), PFK_E_UNSUPPORTED);
-    e = open_encoder(64, 64, 1000);
+    CHECK_EQ(encode_codecs(), ENCODE_H264);
+}
+
+static void unfit_frames_are_refused_and_the_next_one_is_served(void **state)
+{
+    struct encode *e = open_encoder(64, 64, 1000);
     struct picture p = make_picture(64, 80, 1);
     struct encode_unit u;
     CHECK_EQ(encode_frame(e, &p.frame, 1, false, &u), PFK_E_INVALID);
     p.frame.height_px = 64;
     p.frame.fourcc = 1;
     CHECK_EQ(encode_frame(e, &p.frame, 1, false, &u), PFK_E_INVALID);
+    p.frame.fourcc = XR24;
+    p.frame.stride_bytes = 64 * 4 - 1; // lines would overlap
+    CHECK_EQ(encode_frame(e, &p.frame, 1, false, &u), PFK_E_INVALID);
+    p.frame.stride_bytes = 64 * 4;
+    CHECK_EQ(encode_set_bitrate(e, 0), PFK_E_INVALID);
+    CHECK_EQ(encode_frame(e, &p.frame, 7, false, &u), PFK_OK);
+    CHECK(u.keyframe); // the first one that was encoded
+    CHECK_EQ(u.pts_ns, 7);
     free(p.image.bgrx);
     encode_close(e);
 }
@@ -240,8 +313,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_picture_comes_out_of_the_call_it_went_in),
+        cmocka_unit_test(colours_come_back_within_three),
         cmocka_unit_test(sizes_that_are_no_multiple_of_16_are_cropped),
         cmocka_unit_test(impossible_configurations_are_refused),
+        cmocka_unit_test(unfit_frames_are_refused_and_the_next_one_is_served),
         cmocka_unit_test(the_rate_is_kept_and_can_change),
         cmocka_unit_test(damage_is_all_that_is_needed),
     };
