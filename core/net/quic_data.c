@@ -148,9 +148,10 @@ static ngtcp2_ssize write_datagram(struct pfk_quic_conn *c, ngtcp2_path_storage 
         drop_datagram(c);
         return 1;
     }
+    const size_t n_vecs = vec.len > 0; // ngtcp2 asserts that no vector is empty
     ngtcp2_ssize n =
         ngtcp2_conn_writev_datagram(c->conn, &ps->path, &pi, packet, QUIC_PACKET_BYTES, &accepted,
-                                    0, 0, &vec, 1, pfk_clock_monotonic_ns());
+                                    0, 0, &vec, n_vecs, pfk_clock_monotonic_ns());
     if (accepted || n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE) {
         drop_datagram(c); // sent, or never sendable to this peer
         return n < 0 ? 1 : n;
