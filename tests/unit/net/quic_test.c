@@ -316,6 +316,30 @@ static void an_empty_send_only_opens_the_stream(void **state)
     hang_up(&server);
 }
 
+// Packets overtake each other: which stream is the control stream is a matter of its number.
+static void a_stream_that_overtakes_the_first_one_is_refused(void **state)
+{
+    struct end server = {0}, client = {0};
+    listen_on(&server, 0);
+    dial(&client, &server, client_id, NULL);
+    TURN_UNTIL(&server, &client, client.n_open && server.n_open);
+    int64_t first;
+    CHECK_EQ(ngtcp2_conn_open_bidi_stream(client.conn->conn, &first, NULL), 0);
+    CHECK_EQ(pfk_quic_send(client.conn, "later", 5), PFK_OK); // on the second one
+    CHECK_EQ(client.conn->stream_id, 4);
+    for (int i = 0; i < 20; i++) {
+        pfk_quic_step(client.q, 1);
+        pfk_quic_step(server.q, 1);
+    }
+    CHECK_EQ(server.n_got, 0);
+    client.conn->stream_id = first;
+    CHECK_EQ(pfk_quic_send(client.conn, "first", 5), PFK_OK);
+    TURN_UNTIL(&server, &client, server.n_got > 0);
+    assert_memory_equal(server.got, "first", 5);
+    hang_up(&client);
+    hang_up(&server);
+}
+
 // The windows do not grow with use, so that what a hold keeps always fits.
 static void a_reader_that_stops_and_goes_loses_nothing(void **state)
 {
@@ -417,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_read_does_not_delay_the_close),
         cmocka_unit_test(the_oldest_datagrams_are_dropped),
         cmocka_unit_test(an_empty_send_only_opens_the_stream),
+        cmocka_unit_test(a_stream_that_overtakes_the_first_one_is_refused),
         cmocka_unit_test(a_reader_that_stops_and_goes_loses_nothing),
         cmocka_unit_test(replies_leave_from_the_dialled_address),
         cmocka_unit_test(busy_port_is_named_with_a_remedy),
