@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,17 +159,21 @@ static int take_pair(struct pfk_identity *id, const gnutls_datum_t *cert_pem,
 static int make_dir(const char *dir)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path)) {
+    int n = snprintf(path, sizeof(path), "%s", dir);
+    if (n >= (int)sizeof(path)) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    for (char *p = path + 1; *p; p++) {
-        if (*p == '/') {
-            *p = 0;
+    while (n > 1 && path[n - 1] == '/') {
+        path[--n] = 0; // or the last one would be made as a parent
+    }
+    for (int i = 1; i < n; i++) {
+        if (path[i] == '/') {
+            path[i] = 0;
             if (mkdir(path, 0755) != 0 && errno != EEXIST) {
                 return -1;
             }
-            *p = '/';
+            path[i] = '/';
         }
     }
     return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : 0;
@@ -197,45 +202,85 @@ static int read_file(const char *path, gnutls_datum_t *out)
     return 1;
 }
 
-static int write_file(const char *path, const gnutls_datum_t *bytes)
+struct paths {
+    char dir[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+};
+
+static int write_all(int fd, const gnutls_datum_t *bytes)
 {
-    char temp[PATH_MAX];
-    if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp)) {
+    for (size_t done = 0; done < bytes->size;) {
+        ssize_t n = write(fd, bytes->data + done, bytes->size - done);
+        if (n < 0 && errno != EINTR) {
+            return -1;
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return fsync(fd);
+}
+
+// The bytes on disk under a temporary name, mode 0600.
+static int write_temp(const char *path, char temp[PATH_MAX], const gnutls_datum_t *bytes)
+{
+    temp[0] = 0;
+    char name[PATH_MAX];
+    if (snprintf(name, sizeof(name), "%s.XXXXXX", path) >= (int)sizeof(name)) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    int fd = mkostemp(temp, O_CLOEXEC); // mode 0600
+    int fd = mkostemp(name, O_CLOEXEC);
     if (fd < 0) {
         return -1;
     }
-    bool ok = write(fd, bytes->data, bytes->size) == (ssize_t)bytes->size && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(temp, path) == 0) {
-        return 0;
+    memcpy(temp, name, sizeof(name));
+    int rc = write_all(fd, bytes);
+    int saved = errno;
+    if (close(fd) != 0 && rc == 0) {
+        return -1;
     }
-    int saved = errno ? errno : EIO;
-    unlink(temp);
+    errno = saved;
+    return rc;
+}
+
+// Both or none, but for a crash between the two renames.
+static int write_pair(const struct paths *at, int dir_fd, const gnutls_datum_t *cert_pem,
+                      const gnutls_datum_t *key_pem)
+{
+    char cert_temp[PATH_MAX] = "", key_temp[PATH_MAX] = "";
+    bool key_placed = false;
+    if (write_temp(at->key, key_temp, key_pem) != 0 ||
+        write_temp(at->cert, cert_temp, cert_pem) != 0 || rename(key_temp, at->key) != 0) {
+        goto fail;
+    }
+    key_placed = true;
+    if (rename(cert_temp, at->cert) != 0) {
+        goto fail;
+    }
+    (void)fsync(dir_fd); // the names too; some file systems cannot
+    return 0;
+fail:;
+    int saved = errno;
+    if (cert_temp[0]) {
+        unlink(cert_temp);
+    }
+    if (key_placed) {
+        unlink(at->key); // a key alone would be refused next time
+    } else if (key_temp[0]) {
+        unlink(key_temp);
+    }
     errno = saved;
     return -1;
 }
 
-struct paths {
-    char cert[PATH_MAX], key[PATH_MAX];
-};
-
-static int load_or_make(enum pfk_identity_kind kind, const char *dir, const struct paths *at,
-                        gnutls_datum_t *cert_pem, gnutls_datum_t *key_pem,
-                        const struct pfk_log *log)
+// PFK_OK with both; 1 when neither is there.
+static int load_pair(const struct paths *at, gnutls_datum_t *cert_pem, gnutls_datum_t *key_pem,
+                     const struct pfk_log *log)
 {
     int has_cert = read_file(at->cert, cert_pem);
     int has_key = has_cert < 0 ? -1 : read_file(at->key, key_pem);
     if (has_cert < 0 || has_key < 0) {
         pfk_logf(log, PFK_LOG_ERROR, "cannot read %s: %s; check who owns the folder %s",
-                 has_cert < 0 ? at->cert : at->key, strerror(errno), dir);
+                 has_cert < 0 ? at->cert : at->key, strerror(errno), at->dir);
         return PFK_E_IO;
-    }
-    if (has_cert && has_key) {
-        return PFK_OK;
     }
     if (has_cert != has_key) {
         pfk_logf(log, PFK_LOG_ERROR,
@@ -243,22 +288,44 @@ static int load_or_make(enum pfk_identity_kind kind, const char *dir, const stru
                  has_cert ? at->cert : at->key, has_cert ? at->key : at->cert);
         return PFK_E_IO;
     }
-    if (make_dir(dir) != 0) {
-        pfk_logf(log, PFK_LOG_ERROR, "cannot make the folder %s: %s; choose another one", dir,
-                 strerror(errno));
-        return PFK_E_IO;
+    return has_cert ? PFK_OK : 1;
+}
+
+static int cannot_write(const struct paths *at, const struct pfk_log *log)
+{
+    pfk_logf(log, PFK_LOG_ERROR,
+             "cannot keep the identity in the folder %s: %s; make it writable or choose another",
+             at->dir, strerror(errno));
+    return PFK_E_IO;
+}
+
+static int load_or_make(enum pfk_identity_kind kind, const struct paths *at,
+                        gnutls_datum_t *cert_pem, gnutls_datum_t *key_pem,
+                        const struct pfk_log *log)
+{
+    // The common case first: it needs no right to write.
+    if (access(at->cert, F_OK) == 0 && access(at->key, F_OK) == 0) {
+        return load_pair(at, cert_pem, key_pem, log);
     }
-    int err = make_pair(kind, cert_pem, key_pem);
-    if (err) {
-        return err;
+    if (make_dir(at->dir) != 0) {
+        return cannot_write(at, log);
     }
-    if (write_file(at->key, key_pem) != 0 || write_file(at->cert, cert_pem) != 0) {
-        pfk_logf(log, PFK_LOG_ERROR, "cannot write to the folder %s: %s; choose another one", dir,
-                 strerror(errno));
-        unlink(at->key); // ours, made a moment ago: a key alone would be refused next time
-        return PFK_E_IO;
+    int dir_fd = open(at->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        return cannot_write(at, log);
     }
-    return PFK_OK;
+    // Of two first starts at once, one makes the pair and the other finds it. Without locks (some
+    // network file systems) that is left to luck.
+    (void)flock(dir_fd, LOCK_EX);
+    int err = load_pair(at, cert_pem, key_pem, log);
+    if (err > 0) {
+        err = make_pair(kind, cert_pem, key_pem);
+        if (!err && write_pair(at, dir_fd, cert_pem, key_pem) != 0) {
+            err = cannot_write(at, log);
+        }
+    }
+    close(dir_fd);
+    return err;
 }
 
 int pfk_identity_open(struct pfk_identity **out, enum pfk_identity_kind kind, const char *dir,
@@ -273,11 +340,13 @@ int pfk_identity_open(struct pfk_identity **out, enum pfk_identity_kind kind, co
     int err;
     if (dir) {
         struct paths at;
-        if (snprintf(at.cert, PATH_MAX, "%s/cert.pem", dir) >= PATH_MAX ||
-            snprintf(at.key, PATH_MAX, "%s/key.pem", dir) >= PATH_MAX) {
-            err = PFK_E_SIZE;
+        if (snprintf(at.dir, PATH_MAX, "%s", *dir ? dir : ".") >= PATH_MAX ||
+            snprintf(at.cert, PATH_MAX, "%s/cert.pem", at.dir) >= PATH_MAX ||
+            snprintf(at.key, PATH_MAX, "%s/key.pem", at.dir) >= PATH_MAX) {
+            pfk_logf(log, PFK_LOG_ERROR, "the folder name %.100s... is too long", dir);
+            err = PFK_E_IO;
         } else {
-            err = load_or_make(kind, dir, &at, &cert_pem, &key_pem, log);
+            err = load_or_make(kind, &at, &cert_pem, &key_pem, log);
         }
     } else {
         err = make_pair(kind, &cert_pem, &key_pem);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The endpoint: one UDP socket, whose packet is whose, timers and wake-ups.
+// The endpoint: whose packet is whose, who may come in, timers and wake-ups.
 #include "core/net/quic_impl.h"
 
 #include "core/base/clock.h"
@@ -18,153 +18,6 @@
 
 enum { DEFAULT_MAX_CONNS = 64, DEFAULT_MAX_HANDSHAKING = 8, READ_BATCH = 64 };
 
-static socklen_t addr_bytes(const struct sockaddr_storage *a)
-{
-    return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
-static uint16_t port_of(const struct sockaddr_storage *a)
-{
-    return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)a)->sin6_port
-                                          : ((const struct sockaddr_in *)a)->sin_port);
-}
-
-// --- the socket ---
-
-static void set_options(int fd, int family)
-{
-    int on = 1, off = 0;
-    (void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-#ifdef IP_PMTUDISC_PROBE
-    int probe = IP_PMTUDISC_PROBE; // ngtcp2 probes the path itself: packets must not be cut up
-    (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof(probe));
-#endif
-    if (family == AF_INET6) {
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-#ifdef IPV6_PMTUDISC_PROBE
-        int probe6 = IPV6_PMTUDISC_PROBE;
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe6, sizeof(probe6));
-#endif
-    }
-}
-
-static int open_socket(struct pfk_quic *q)
-{
-    const struct sockaddr_storage *bind_to = &q->cfg.bind;
-    char text[64];
-    q->fd = socket(bind_to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (q->fd < 0) {
-        pfk_logf(&q->cfg.log, PFK_LOG_ERROR, "cannot open a UDP socket: %s", strerror(errno));
-        return PFK_E_IO;
-    }
-    set_options(q->fd, bind_to->ss_family);
-    if (bind(q->fd, (const struct sockaddr *)bind_to, addr_bytes(bind_to)) != 0) {
-        int err = errno;
-        pfk_logf(&q->cfg.log, PFK_LOG_ERROR, "cannot listen on UDP %s: %s; %s",
-                 pfk_addr_text(bind_to, text), strerror(err),
-                 err == EADDRINUSE ? "another program has the port: stop it or choose another port"
-                                   : "choose an address of this machine");
-        return err == EADDRINUSE ? PFK_E_BUSY : PFK_E_IO;
-    }
-    return PFK_OK;
-}
-
-// The address packets for us carry: of the bound socket, or what the kernel says of each packet.
-static int read_local_address(struct pfk_quic *q)
-{
-    socklen_t n = sizeof(q->local);
-    if (getsockname(q->fd, (struct sockaddr *)&q->local, &n) != 0) {
-        return PFK_E_IO;
-    }
-    q->port = port_of(&q->local);
-    return PFK_OK;
-}
-
-union control {
-    struct cmsghdr align;
-    uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
-};
-
-static void take_destination(struct msghdr *m, struct sockaddr_storage *to)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && to->ss_family == AF_INET) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(c), sizeof(info));
-            ((struct sockaddr_in *)to)->sin_addr = info.ipi_addr;
-        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
-                   to->ss_family == AF_INET6) {
-            struct in6_pktinfo info;
-            memcpy(&info, CMSG_DATA(c), sizeof(info));
-            ((struct sockaddr_in6 *)to)->sin6_addr = info.ipi6_addr;
-        }
-    }
-}
-
-// 1 with a packet, 0 when there is none, negative when the socket is broken.
-static int receive(struct pfk_quic *q, struct quic_packet_info *p)
-{
-    union control control;
-    struct iovec iov = {q->read_buffer, sizeof(q->read_buffer)};
-    struct msghdr m = {.msg_name = &p->from,
-                       .msg_namelen = sizeof(p->from),
-                       .msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = &control,
-                       .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(q->fd, &m, MSG_DONTWAIT);
-    if (n < 0) {
-        // ICMP's word on an earlier packet is never the end: the idle time-out decides.
-        return errno == EBADF || errno == ENOTSOCK ? PFK_E_IO : 0;
-    }
-    p->to = q->local;
-    take_destination(&m, &p->to);
-    p->bytes = q->read_buffer;
-    p->n_bytes = (size_t)n;
-    return 1;
-}
-
-void quic_send_packet(struct pfk_quic *q, const ngtcp2_path *path, const uint8_t *bytes, size_t n)
-{
-    union control control;
-    memset(&control, 0, sizeof(control));
-    struct iovec iov = {(void *)(uintptr_t)bytes, n};
-    struct msghdr m = {.msg_name = path->remote.addr,
-                       .msg_namelen = path->remote.addrlen,
-                       .msg_iov = &iov,
-                       .msg_iovlen = 1};
-    if (q->server) { // answer from the address that was dialled
-        m.msg_control = &control;
-        struct cmsghdr *c = &control.align;
-        if (path->local.addr->sa_family == AF_INET) {
-            struct in_pktinfo info = {
-                .ipi_spec_dst =
-                    ((const struct sockaddr_in *)(const void *)path->local.addr)->sin_addr};
-            m.msg_controllen = CMSG_SPACE(sizeof(info));
-            c->cmsg_level = IPPROTO_IP;
-            c->cmsg_type = IP_PKTINFO;
-            c->cmsg_len = CMSG_LEN(sizeof(info));
-            memcpy(CMSG_DATA(c), &info, sizeof(info));
-        } else {
-            struct in6_pktinfo info = {
-                .ipi6_addr =
-                    ((const struct sockaddr_in6 *)(const void *)path->local.addr)->sin6_addr};
-            m.msg_controllen = CMSG_SPACE(sizeof(info));
-            c->cmsg_level = IPPROTO_IPV6;
-            c->cmsg_type = IPV6_PKTINFO;
-            c->cmsg_len = CMSG_LEN(sizeof(info));
-            memcpy(CMSG_DATA(c), &info, sizeof(info));
-        }
-    }
-    // A refused packet is a lost packet: QUIC repeats what matters.
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (sendmsg(q->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ECONNREFUSED) {
-            break;
-        }
-    }
-}
-
 // --- whose packet ---
 
 static struct pfk_quic_conn *find(struct pfk_quic *q, const uint8_t *cid, size_t n)
@@ -178,85 +31,6 @@ static struct pfk_quic_conn *find(struct pfk_quic *q, const uint8_t *cid, size_t
     }
     return NULL;
 }
-
-static void negotiate_version(struct pfk_quic *q, const ngtcp2_version_cid *vc,
-                              const struct quic_packet_info *p)
-{
-    static const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
-    uint8_t packet[256], random = 0;
-    (void)gnutls_rnd(GNUTLS_RND_NONCE, &random, 1);
-    ngtcp2_ssize n = ngtcp2_pkt_write_version_negotiation(
-        packet, sizeof(packet), random, vc->scid, vc->scidlen, vc->dcid, vc->dcidlen, versions, 1);
-    if (n > 0 && p->n_bytes >= NGTCP2_MAX_UDP_PAYLOAD_SIZE) { // never answer more than was sent
-        struct sockaddr_storage to = p->to, from = p->from;
-        const ngtcp2_path path = {.local = {(ngtcp2_sockaddr *)&to, addr_bytes(&to)},
-                                  .remote = {(ngtcp2_sockaddr *)&from, addr_bytes(&from)}};
-        quic_send_packet(q, &path, packet, (size_t)n);
-    }
-}
-
-// Strangers cost bounded memory: a new one beyond the limits takes the place of the oldest that has
-// not finished its handshake. False when nobody can make room.
-static bool make_room(struct pfk_quic *q, const struct sockaddr_storage *from)
-{
-    unsigned limit = q->cfg.max_connections ? q->cfg.max_connections : DEFAULT_MAX_CONNS;
-    unsigned ip_limit =
-        q->cfg.max_handshaking_per_ip ? q->cfg.max_handshaking_per_ip : DEFAULT_MAX_HANDSHAKING;
-    struct pfk_quic_conn *oldest = NULL, *oldest_of_ip = NULL;
-    unsigned n_of_ip = 0;
-    for (struct pfk_quic_conn *c = q->conns; c; c = c->next) {
-        if (c->open || c->phase != QUIC_ALIVE) {
-            continue;
-        }
-        if (!oldest || c->opened_ns < oldest->opened_ns) {
-            oldest = c;
-        }
-        if (pfk_same_ip(&c->peer, from)) {
-            n_of_ip++;
-            if (!oldest_of_ip || c->opened_ns < oldest_of_ip->opened_ns) {
-                oldest_of_ip = c;
-            }
-        }
-    }
-    struct pfk_quic_conn *victim = n_of_ip >= ip_limit   ? oldest_of_ip
-                                   : q->n_conns >= limit ? oldest
-                                                         : NULL;
-    if (victim) {
-        quic_conn_end(victim, PFK_QUIC_CLOSED_TRANSPORT, 0, "displaced", 9);
-        return true; // freed by this step's sweep
-    }
-    return q->n_conns < limit;
-}
-
-static void dispatch(struct pfk_quic *q, const struct quic_packet_info *p)
-{
-    if (p->n_bytes == 0) {
-        return; // ngtcp2 asserts that there is something
-    }
-    ngtcp2_version_cid vc;
-    int rv = ngtcp2_pkt_decode_version_cid(&vc, p->bytes, p->n_bytes, QUIC_CID_BYTES);
-    if (rv == NGTCP2_ERR_VERSION_NEGOTIATION && q->server) {
-        negotiate_version(q, &vc, p);
-        return;
-    }
-    if (rv != 0) {
-        return;
-    }
-    struct pfk_quic_conn *c = find(q, vc.dcid, vc.dcidlen);
-    if (!c && q->server) {
-        ngtcp2_pkt_hd hd;
-        if (ngtcp2_accept(&hd, p->bytes, p->n_bytes) != 0 || !make_room(q, &p->from) ||
-            quic_conn_accept(q, &hd, p, &c) != PFK_OK) {
-            return;
-        }
-    }
-    if (c) {
-        quic_conn_read(c, p);
-        quic_conn_flush(c); // answers leave before the next packet is looked at
-    }
-}
-
-// --- one turn ---
 
 // Tells owners what has ended and frees what nobody needs any more.
 static void sweep(struct pfk_quic *q, uint64_t now_ns)
@@ -280,6 +54,121 @@ static void sweep(struct pfk_quic *q, uint64_t now_ns)
         }
     }
 }
+
+static void negotiate_version(struct pfk_quic *q, const ngtcp2_version_cid *vc,
+                              const struct quic_packet_info *p)
+{
+    static const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
+    uint8_t packet[640], random = 0; // two IDs of 255 bytes fit
+    if (p->n_bytes < NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
+        return; // never answer more than was sent
+    }
+    (void)gnutls_rnd(GNUTLS_RND_NONCE, &random, 1);
+    ngtcp2_ssize n = ngtcp2_pkt_write_version_negotiation(
+        packet, sizeof(packet), random, vc->scid, vc->scidlen, vc->dcid, vc->dcidlen, versions, 1);
+    if (n > 0) {
+        quic_send_reply(q, p, packet, (size_t)n);
+    }
+}
+
+// Tells a newcomer that there is no room, without remembering it.
+static void refuse(struct pfk_quic *q, const ngtcp2_pkt_hd *hd, const struct quic_packet_info *p)
+{
+    uint8_t packet[256];
+    ngtcp2_ssize n =
+        ngtcp2_crypto_write_connection_close(packet, sizeof(packet), hd->version, &hd->scid,
+                                             &hd->dcid, NGTCP2_CONNECTION_REFUSED, NULL, 0);
+    if (n > 0) {
+        quic_send_reply(q, p, packet, (size_t)n);
+    }
+}
+
+// Gives up a connection that has not finished its handshake, or has long said its farewell.
+static void displace(struct pfk_quic *q, struct pfk_quic_conn *c, uint64_t now_ns)
+{
+    quic_conn_end(c, PFK_QUIC_CLOSED_TRANSPORT, 0, "displaced");
+    c->linger_until_ns = 0;
+    sweep(q, now_ns);
+}
+
+// Strangers cost bounded memory: a new one beyond the limits takes the place of the oldest that has
+// not finished its handshake. False when nobody can make room.
+static bool make_room(struct pfk_quic *q, const struct sockaddr_storage *from)
+{
+    uint64_t now = pfk_clock_monotonic_ns();
+    unsigned limit = q->cfg.max_connections ? q->cfg.max_connections : DEFAULT_MAX_CONNS;
+    unsigned ip_limit =
+        q->cfg.max_handshaking_per_ip ? q->cfg.max_handshaking_per_ip : DEFAULT_MAX_HANDSHAKING;
+    if (q->n_conns >= limit) {
+        sweep(q, now);
+    }
+    struct pfk_quic_conn *oldest = NULL, *oldest_of_ip = NULL;
+    unsigned n_of_ip = 0;
+    for (struct pfk_quic_conn *c = q->conns; c; c = c->next) {
+        if (c->open && c->phase == QUIC_ALIVE) {
+            continue;
+        }
+        if (!oldest || c->opened_ns < oldest->opened_ns) {
+            oldest = c;
+        }
+        if (c->phase == QUIC_ALIVE && pfk_same_ip(&c->peer, from)) {
+            n_of_ip++;
+            if (!oldest_of_ip || c->opened_ns < oldest_of_ip->opened_ns) {
+                oldest_of_ip = c;
+            }
+        }
+    }
+    if (n_of_ip >= ip_limit) {
+        displace(q, oldest_of_ip, now);
+    } else if (q->n_conns >= limit && oldest) {
+        displace(q, oldest, now);
+    }
+    return q->n_conns < limit;
+}
+
+static struct pfk_quic_conn *welcome(struct pfk_quic *q, const struct quic_packet_info *p)
+{
+    ngtcp2_pkt_hd hd;
+    struct pfk_quic_conn *c;
+    if (ngtcp2_accept(&hd, p->bytes, p->n_bytes) != 0) {
+        return NULL;
+    }
+    if (!make_room(q, &p->from)) {
+        refuse(q, &hd, p);
+        return NULL;
+    }
+    return quic_conn_accept(q, &hd, p, &c) == PFK_OK ? c : NULL;
+}
+
+static void dispatch(struct pfk_quic *q, const struct quic_packet_info *p)
+{
+    if (p->n_bytes == 0) {
+        return; // ngtcp2 asserts that there is something
+    }
+    ngtcp2_version_cid vc;
+    int rv = ngtcp2_pkt_decode_version_cid(&vc, p->bytes, p->n_bytes, QUIC_CID_BYTES);
+    // ngtcp2 knows more versions than this protocol wants.
+    bool foreign = rv == 0 && vc.version != 0 && vc.version != NGTCP2_PROTO_VER_V1;
+    if (foreign || rv == NGTCP2_ERR_VERSION_NEGOTIATION) {
+        if (q->server) {
+            negotiate_version(q, &vc, p);
+        }
+        return;
+    }
+    if (rv != 0) {
+        return;
+    }
+    struct pfk_quic_conn *c = find(q, vc.dcid, vc.dcidlen);
+    if (!c && q->server) {
+        c = welcome(q, p);
+    }
+    if (c) {
+        quic_conn_read(c, p);
+        quic_conn_flush(c); // answers leave before the next packet is looked at
+    }
+}
+
+// --- one turn ---
 
 static void flush_all(struct pfk_quic *q)
 {
@@ -323,11 +212,8 @@ int pfk_quic_step(struct pfk_quic *q, int timeout_ms)
     }
     struct quic_packet_info p;
     int rc = 0;
-    for (int i = 0; i < READ_BATCH && (rc = receive(q, &p)) > 0; i++) {
+    for (int i = 0; i < READ_BATCH && (rc = quic_socket_receive(q, &p)) > 0; i++) {
         dispatch(q, &p);
-        if (q->n_conns > DEFAULT_MAX_CONNS / 2) {
-            sweep(q, pfk_clock_monotonic_ns()); // under a flood the displaced go at once
-        }
     }
     uint64_t now = pfk_clock_monotonic_ns();
     for (struct pfk_quic_conn *c = q->conns; c; c = c->next) {
@@ -366,7 +252,7 @@ static int endpoint_create(struct pfk_quic **out, const struct pfk_quic_config *
     int err = q->wake_fd < 0 || gnutls_rnd(GNUTLS_RND_KEY, q->secret, sizeof(q->secret)) < 0 ||
                       gnutls_certificate_allocate_credentials(&q->no_certificate) < 0
                   ? PFK_E_NOMEM
-                  : open_socket(q);
+                  : quic_socket_open(q);
     if (err) {
         pfk_quic_destroy(q);
         return err;
@@ -379,7 +265,7 @@ int pfk_quic_listen(struct pfk_quic **out, const struct pfk_quic_config *cfg)
 {
     int err = endpoint_create(out, cfg, true);
     if (!err) {
-        err = read_local_address(*out);
+        err = quic_socket_learn_local(*out);
         if (err) {
             pfk_quic_destroy(*out);
             *out = NULL;
@@ -396,14 +282,9 @@ int pfk_quic_connect(struct pfk_quic **out, const struct pfk_quic_config *cfg,
         return err;
     }
     struct pfk_quic *q = *out;
-    if (connect(q->fd, (const struct sockaddr *)server, addr_bytes(server)) != 0) {
-        char text[64];
-        pfk_logf(&cfg->log, PFK_LOG_ERROR, "no way to %s: %s", pfk_addr_text(server, text),
-                 strerror(errno));
-        err = PFK_E_IO;
-    }
+    err = quic_socket_connect(q, server);
     if (!err) {
-        err = read_local_address(q);
+        err = quic_socket_learn_local(q);
     }
     if (!err) {
         err = quic_conn_dial(q, server, pin);
@@ -424,6 +305,7 @@ void pfk_quic_destroy(struct pfk_quic *q)
         struct pfk_quic_conn *c = q->conns;
         q->conns = c->next;
         pfk_quic_close(c, 0, "");
+        c->close_by_ns = 0; // there is no later
         quic_conn_flush(c);
         quic_conn_free(c);
     }

@@ -31,12 +31,10 @@ enum pfk_quic_close_kind {
 struct pfk_quic_callbacks {
     /** Handshake done (on a client: the server's certificate is checked). */
     void (*on_open)(void *opaque, struct pfk_quic_conn *c);
-    /** Bytes of the control stream, in order. On a host: the first bidirectional stream of the
-     * peer. */
+    /** Bytes of the control stream, in order: the first bidirectional stream of the client. */
     void (*on_stream)(void *opaque, struct pfk_quic_conn *c, const uint8_t *bytes, size_t n);
     void (*on_datagram)(void *opaque, struct pfk_quic_conn *c, const uint8_t *bytes, size_t n);
-    /** Last call for c. On a client also for a connection that never opened. `reason` is printable
-     * text. */
+    /** Last call for c. On a client also for one that never opened. `reason` is printable ASCII. */
     void (*on_close)(void *opaque, struct pfk_quic_conn *c, enum pfk_quic_close_kind kind,
                      uint64_t code, const char *reason);
     /** Something was posted with pfk_quic_wake(); optional. */
@@ -64,8 +62,8 @@ int pfk_quic_listen(struct pfk_quic **out, const struct pfk_quic_config *cfg);
 int pfk_quic_connect(struct pfk_quic **out, const struct pfk_quic_config *cfg,
                      const struct sockaddr_storage *server, const uint8_t *pin);
 
-/** Closes what is open with code 0 (flushed once) and frees all; on_close is not called. NULL is
- * fine. */
+/** Closes what is open with code 0, sent once, and frees all; on_close is not called. Takes NULL.
+ */
 void pfk_quic_destroy(struct pfk_quic *q);
 
 /**
@@ -100,12 +98,16 @@ const uint8_t *pfk_quic_conn_fingerprint(const struct pfk_quic_conn *c);
 int pfk_quic_send(struct pfk_quic_conn *c, const void *bytes, size_t n);
 
 /**
- * Queue a datagram, at most PFK_QUIC_MAX_DATAGRAM bytes. Copied; beyond 4 KiB queued the oldest
- * goes. 0; PFK_E_SIZE; PFK_E_UNSUPPORTED (peer takes none that large); PFK_E_CLOSED.
+ * Queue a datagram, at most PFK_QUIC_MAX_DATAGRAM bytes and what one packet of the path carries
+ * (1156 bytes on every path). Copied; beyond 4 KiB queued the oldest goes. 0; PFK_E_SIZE;
+ * PFK_E_UNSUPPORTED (peer takes none that large); PFK_E_CLOSED.
  */
 int pfk_quic_send_datagram(struct pfk_quic_conn *c, const void *bytes, size_t n);
 
-/** Close with an application code and reason; flushed at once, on_close follows from the next step.
+/**
+ * Close with an application code and reason (printable ASCII, cut at 159 bytes). Sent at once,
+ * after the stream bytes that are queued; those that only pacing holds back delay it by 300 ms at
+ * most, bytes the peer does not read by nothing. on_close follows from a later step.
  */
 void pfk_quic_close(struct pfk_quic_conn *c, uint64_t code, const char *reason);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Shared by quic.c (endpoint: socket, demultiplexing, timers), quic_conn.c (one connection over
-// ngtcp2) and quic_tls.c (GnuTLS). One thread owns all of it.
+// Shared by quic.c (endpoint: demultiplexing, timers), quic_socket.c, quic_conn.c (life of one
+// connection over ngtcp2), quic_data.c (its stream and datagrams) and quic_tls.c (GnuTLS). One
+// thread owns all of it.
 #ifndef PFK_NET_QUIC_IMPL_H
 #define PFK_NET_QUIC_IMPL_H
 
@@ -25,12 +26,6 @@ struct quic_chunk { // stream bytes, kept in place until acknowledged: ngtcp2 do
     uint8_t bytes[];
 };
 
-struct quic_datagram {
-    struct quic_datagram *next;
-    size_t n_bytes;
-    uint8_t bytes[];
-};
-
 enum quic_phase {
     QUIC_ALIVE,
     QUIC_ENDED,  // on_close is due
@@ -50,6 +45,7 @@ struct pfk_quic_conn {
     unsigned n_cids;
 
     bool open; // handshake done and told
+    bool busy; // inside ngtcp2, which must not be entered again
     bool has_fingerprint;
     uint8_t fingerprint[PFK_FINGERPRINT_BYTES];
     bool has_pin;
@@ -62,7 +58,8 @@ struct pfk_quic_conn {
     size_t unsent_offset;                     // into it
     uint64_t acked_bytes, chunks_base;        // stream offsets: acknowledged; of the first chunk
     size_t n_unsent_bytes;
-    struct quic_datagram *datagrams, **datagrams_tail;
+    uint8_t
+        datagrams[QUIC_DATAGRAM_QUEUE_BYTES]; // each a 16-bit length and its bytes, oldest first
     size_t n_datagram_bytes;
 
     bool held;
@@ -72,12 +69,14 @@ struct pfk_quic_conn {
     // How it ended.
     enum quic_phase phase;
     bool close_wanted;
+    uint64_t close_by_ns; // close_wanted: with or without the unsent bytes
     enum pfk_quic_close_kind end_kind;
     uint64_t end_code;
     char end_reason[QUIC_REASON_BYTES];
     uint64_t linger_until_ns;
     uint8_t *close_packet;
     size_t n_close_packet;
+    unsigned n_late; // packets heard since
 };
 
 struct pfk_quic {
@@ -105,17 +104,40 @@ int quic_conn_accept(struct pfk_quic *q, const ngtcp2_pkt_hd *hd, const struct q
 int quic_conn_dial(struct pfk_quic *q, const struct sockaddr_storage *server, const uint8_t *pin);
 void quic_conn_read(struct pfk_quic_conn *c, const struct quic_packet_info *p);
 void quic_conn_expire(struct pfk_quic_conn *c, uint64_t now_ns);
-void quic_conn_flush(struct pfk_quic_conn *c);
 uint64_t quic_conn_deadline_ns(const struct pfk_quic_conn *c);
 void quic_conn_free(struct pfk_quic_conn *c);
 /** It is over without a word to the peer (or after the peer's own). */
 void quic_conn_end(struct pfk_quic_conn *c, enum pfk_quic_close_kind kind, uint64_t code,
-                   const char *reason, size_t reason_bytes);
-/** Write the close packet for `kind` and enter the end. */
+                   const char *reason);
+/** Printable ASCII of it, cut where it is too long. */
+void quic_conn_set_reason(struct pfk_quic_conn *c, const char *reason, size_t n);
+/** Send the close that pfk_quic_close() asked for and enter the end. */
 void quic_conn_close_now(struct pfk_quic_conn *c);
+/** ngtcp2 refuses to go on with `rv`: tell the peer why where that is due, and enter the end. */
+void quic_conn_fail(struct pfk_quic_conn *c, int rv);
 
-// quic.c
+// quic_data.c
+void quic_conn_flush(struct pfk_quic_conn *c);
+void quic_data_free(struct pfk_quic_conn *c);
+int quic_recv_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offset,
+                          const uint8_t *bytes, size_t n, void *user_data, void *stream_user_data);
+int quic_recv_datagram(ngtcp2_conn *conn, uint32_t flags, const uint8_t *bytes, size_t n,
+                       void *user_data);
+int quic_acked_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n,
+                           void *user_data, void *stream_user_data);
+
+// quic_socket.c
+socklen_t quic_addr_bytes(const struct sockaddr_storage *a);
+int quic_socket_open(struct pfk_quic *q);
+int quic_socket_connect(struct pfk_quic *q, const struct sockaddr_storage *server);
+/** The address packets for us carry, unless the kernel says it with each packet. */
+int quic_socket_learn_local(struct pfk_quic *q);
+/** 1 with a packet, 0 when there is none, negative when the socket is broken. */
+int quic_socket_receive(struct pfk_quic *q, struct quic_packet_info *p);
 void quic_send_packet(struct pfk_quic *q, const ngtcp2_path *path, const uint8_t *bytes, size_t n);
+/** To where p came from. */
+void quic_send_reply(struct pfk_quic *q, const struct quic_packet_info *p, const uint8_t *bytes,
+                     size_t n);
 
 // quic_tls.c
 int quic_tls_create(struct pfk_quic_conn *c, bool server);

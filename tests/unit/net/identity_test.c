@@ -5,6 +5,7 @@
 #include "tests/unit/check.h"
 
 #include <gnutls/x509.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +66,72 @@ static void it_is_made_once_with_the_right_modes(void **state)
     CHECK_EQ(f.errors, 0);
     pfk_identity_destroy(a);
     pfk_identity_destroy(b);
+    drop_folder(&f);
+}
+
+static void *open_in_thread(void *opaque)
+{
+    struct pfk_identity *id = NULL;
+    return pfk_identity_open(&id, PFK_IDENTITY_CLIENT, opaque, NULL) == PFK_OK ? id : NULL;
+}
+
+static void first_starts_at_once_agree_on_one(void **state)
+{
+    enum { STARTS = 6 };
+    struct folder f = make_folder();
+    pthread_t threads[STARTS];
+    struct pfk_identity *ids[STARTS];
+    for (int i = 0; i < STARTS; i++) {
+        CHECK_EQ(pthread_create(&threads[i], NULL, open_in_thread, f.dir), 0);
+    }
+    for (int i = 0; i < STARTS; i++) {
+        void *id;
+        CHECK_EQ(pthread_join(threads[i], &id), 0);
+        ids[i] = id;
+    }
+    for (int i = 0; i < STARTS; i++) {
+        CHECK(ids[i] != NULL);
+        assert_memory_equal(pfk_identity_fingerprint(ids[0]), pfk_identity_fingerprint(ids[i]), 32);
+    }
+    for (int i = 0; i < STARTS; i++) {
+        pfk_identity_destroy(ids[i]);
+    }
+    drop_folder(&f);
+}
+
+static void a_trailing_slash_changes_nothing(void **state)
+{
+    struct folder f = make_folder();
+    char dir[128];
+    snprintf(dir, sizeof(dir), "%s//", f.dir);
+    struct pfk_identity *id;
+    CHECK_EQ(pfk_identity_open(&id, PFK_IDENTITY_CLIENT, dir, NULL), PFK_OK);
+    struct stat st;
+    CHECK_EQ(stat(f.dir, &st), 0);
+    CHECK_EQ(st.st_mode & 0777, 0700);
+    pfk_identity_destroy(id);
+    drop_folder(&f);
+}
+
+static void a_damaged_key_is_malformed(void **state)
+{
+    struct folder f = make_folder();
+    struct pfk_identity *id = NULL;
+    CHECK_EQ(open_it(&f, &id), PFK_OK);
+    pfk_identity_destroy(id);
+    char bytes[4096];
+    FILE *in = fopen(f.key, "r");
+    size_t n = fread(bytes, 1, sizeof(bytes), in);
+    fclose(in);
+    for (size_t cut = 0; cut < n - 40; cut += 211) {
+        FILE *out = fopen(f.key, "w");
+        fwrite(bytes, 1, cut, out);
+        fclose(out);
+        f.errors = 0;
+        CHECK_EQ(open_it(&f, &id), PFK_E_MALFORMED);
+        CHECK_EQ(f.errors, 1);
+        CHECK(id == NULL);
+    }
     drop_folder(&f);
 }
 
@@ -158,6 +225,12 @@ static void an_unusable_folder_is_named(void **state)
     CHECK_EQ(open_it(&f, &id), PFK_E_IO);
     CHECK_EQ(f.errors, 1);
     CHECK(strstr(f.last, f.dir));
+    char long_name[5000];
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = 0;
+    const struct pfk_log log = {take_log, &f};
+    CHECK_EQ(pfk_identity_open(&id, PFK_IDENTITY_HOST, long_name, &log), PFK_E_IO);
+    CHECK_EQ(f.errors, 2);
     unlink(file);
     rmdir(f.base);
 }
@@ -190,6 +263,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_made_once_with_the_right_modes),
+        cmocka_unit_test(first_starts_at_once_agree_on_one),
+        cmocka_unit_test(a_trailing_slash_changes_nothing),
+        cmocka_unit_test(a_damaged_key_is_malformed),
         cmocka_unit_test(the_certificate_is_what_the_page_wants),
         cmocka_unit_test(a_damaged_or_half_pair_is_never_replaced),
         cmocka_unit_test(an_unusable_folder_is_named),
