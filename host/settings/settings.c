@@ -56,7 +56,9 @@ static const struct row rows[] = {
           "video bitrate for clients that do not ask for one, 500 to 8000000"),
      NUMBER, AT(bitrate_kbps), 500, 8000000},
     {HELP("encoder-preset", "NAME", "auto ultrafast superfast veryfast faster", "auto",
-          "x264 preset: slower ones look better and cost delay"),
+          "x264 preset: slower ones look better and cost delay; auto = superfast, or ultrafast "
+          "above 80 "
+          "million pixels a second"),
      TEXT, AT(encoder_preset), 0, 0},
     {HELP("fec-percent", "PERCENT", NULL, "auto",
           "parity per data, 0 to 90, or auto: follow the client's loss reports"),
