@@ -248,7 +248,7 @@ static bool as_ipv4(const struct sockaddr_storage *a, struct in_addr *out)
 
 bool pfk_same_ip(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-    struct in_addr a4, b4;
+    struct in_addr a4 = {0}, b4 = {0};
     bool a_is_4 = as_ipv4(a, &a4), b_is_4 = as_ipv4(b, &b4);
     if (a_is_4 || b_is_4) {
         return a_is_4 && b_is_4 && a4.s_addr == b4.s_addr;

@@ -416,6 +416,40 @@ def case_relay_loss(work):
     expect(r["shards_recovered"] > frames * 9 * p / 2, r)
 
 
+def case_relay_disorder(work):
+    """Delay, jitter, reordering and repeats lose nothing and are no loss to the client."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        data_port = s.getsockname()[1]
+    host = Host(work, "--source", "synthetic", "--fec-percent", "0", "--data-port", str(data_port),
+                "--synthetic-frames", "300", "--synthetic-hz", str(100 // SLOW), "--synthetic-bytes",
+                "20000")
+    relay = subprocess.Popen([RELAY, "--listen", "127.0.0.3", "--to", "127.0.0.1", "--port",
+                              str(host.port), "--port", str(data_port), "--delay", "5", "--jitter", "3",
+                              "--reorder", "5", "--duplicate", "5"], stderr=subprocess.PIPE, text=True)
+    expect("ready" in relay.stderr.readline(), "the relay does not start")
+    r = client(work, host.port, "--verify-synthetic", address="127.0.0.3")
+    host.stop()
+    relay.send_signal(signal.SIGINT)
+    relay.wait(timeout=10)
+    print(relay.stderr.read())
+    expect(r["frames_received"] == 300 and r["frames_lost"] == 0, r)
+    expect(r["packets_dropped"] > 0, "no repeat was recognised")
+    # Half the way there and back is the clock's offset; the delay one way shows.
+    expect(r["latency_us"]["capture_to_reassembled"]["p50"] > 4000, r)
+
+
+def case_two_sessions(work):
+    """With two sessions allowed, two clients are served at the same time."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "0", "--sessions", "2")
+    first = start_client(work, host.port, "--verify-synthetic", "--seconds", "4", config="one")
+    host.wait_for("asks for")
+    second = client(work, host.port, "--verify-synthetic", "--seconds", "1", config="two")
+    expect(second["frames_received"] > 10 and first.poll() is None, second)
+    expect(first.wait(timeout=60) == 0, first.communicate()[1])
+    expect("it waits" not in host.stop(), host.log())
+
+
 def main():
     work = tempfile.mkdtemp(prefix="punktfunk-test-")
     try:
