@@ -4,7 +4,7 @@
 # systems hear the names.
 set -eu
 
-packages='build-essential meson ninja-build pkg-config clang libclang-rt-dev python3
+packages='build-essential meson ninja-build pkg-config python3
 libgnutls28-dev nettle-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libisal-dev libjansson-dev
 libinih-dev libwayland-dev libwayland-bin wayland-protocols libx264-dev libavcodec-dev libavformat-dev
 libavutil-dev libswscale-dev libcmocka-dev sway ffmpeg iproute2 procps'
@@ -23,27 +23,13 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
-# Packages whose name differs between releases: the first one that exists.
-resolve() {
-    case $1 in
-    libclang-rt-dev) echo "libclang-rt-dev libclang-rt-14-dev" ;;
-    *) echo "$1" ;;
-    esac
-}
-
 installed() {
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
 missing=''
 for p in $packages; do
-    found=no
-    for name in $(resolve "$p"); do
-        if installed "$name"; then
-            found=yes
-        fi
-    done
-    [ $found = yes ] || missing="$missing $p"
+    installed "$p" || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 
@@ -57,14 +43,5 @@ else
     exit 1
 fi
 $as_root apt-get -qq update || echo "apt-get update failed; trying with the lists that are here" >&2
-names=''
-for p in $missing; do
-    for name in $(resolve "$p"); do
-        if apt-cache show "$name" >/dev/null 2>&1; then
-            names="$names $name"
-            break
-        fi
-    done
-done
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install $names >/dev/null
+DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install $missing >/dev/null
