@@ -439,6 +439,15 @@ def case_relay_disorder(work):
     expect(r["latency_us"]["capture_to_reassembled"]["p50"] > 4000, r)
 
 
+def case_any_address(work):
+    """Listening on every address, video comes from the one that was dialled."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "30", "--listen", "0.0.0.0")
+    for address in ("127.0.0.1", "127.0.0.9"):
+        r = client(work, host.port, "--verify-synthetic", address=address)
+        expect(r["frames_received"] == 30 and r["frames_lost"] == 0, r)
+    host.stop()
+
+
 def case_two_sessions(work):
     """With two sessions allowed, two clients are served at the same time."""
     host = Host(work, "--source", "synthetic", "--synthetic-frames", "0", "--sessions", "2")
