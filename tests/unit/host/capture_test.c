@@ -84,11 +84,9 @@ static void nothing_changes_outside_the_damage(void **state)
     struct desktop d = open_desktop(state, NULL);
     uint32_t counter = 0;
     struct frame *before = fixture_next_card(d.capture, &counter);
-    unsigned n_partial = 0;
     for (int i = 0; i < 30; i++) {
         struct frame *now;
         CHECK_EQ(capture_next(d.capture, &now, PATIENCE_MS), PFK_OK);
-        n_partial += now->n_damage > 0 && !(is_damaged(now, 0, 0) && is_damaged(now, 320, 240));
         for (int32_t y = 0; y < HEIGHT; y++) {
             for (int32_t x = 0; x < WIDTH; x++) {
                 CHECK(is_damaged(now, x, y) ||
@@ -99,7 +97,23 @@ static void nothing_changes_outside_the_damage(void **state)
         before = now;
     }
     frame_unref(before);
-    CHECK(n_partial > 0);
+    close_desktop(&d);
+}
+
+// Not every picture is said to be new everywhere. On a machine that is very busy most are, because
+// the compositor then repaints everything; the picture that is not may take a while to come.
+static void damage_is_less_than_everything(void **state)
+{
+    struct desktop d = open_desktop(state, NULL);
+    const uint64_t until = pfk_clock_monotonic_ns() + PATIENCE_MS * 1000000ull;
+    bool partial = false;
+    while (!partial && pfk_clock_monotonic_ns() < until) {
+        struct frame *now;
+        CHECK_EQ(capture_next(d.capture, &now, PATIENCE_MS), PFK_OK);
+        partial = now->n_damage > 0 && !(is_damaged(now, 0, 0) && is_damaged(now, 320, 240));
+        frame_unref(now);
+    }
+    CHECK(partial);
     close_desktop(&d);
 }
 
@@ -301,6 +315,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(pictures_say_what_they_are),
         TEST(nothing_changes_outside_the_damage),
+        TEST(damage_is_less_than_everything),
         TEST(a_still_desktop_gives_a_first_picture_and_then_none),
         TEST(no_time_to_wait_is_a_timeout_at_once),
         TEST(a_wake_ends_a_wait),
