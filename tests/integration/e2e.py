@@ -514,6 +514,21 @@ def case_impossible_modes(work):
     expect(log.count("no stream for") == 2, log)
 
 
+def case_clients_come_and_go(work):
+    """Clients killed and interrupted at any moment of their set-up leave the host as it was."""
+    need_sway()
+    host = Host(work, "--idle-timeout", "1000", "--sessions", "2")
+    for i in range(16):
+        c = start_client(work, host.port, "--mode", "640x480@60", config=f"device{i % 4}")
+        time.sleep(0.02 * i)
+        c.send_signal(signal.SIGKILL if i % 3 else signal.SIGINT)
+        c.communicate(timeout=60)
+    r = client(work, host.port, "--mode", "640x480@60", "--seconds", "2")
+    expect(r["frames_received"] > 0 and (r["width"], r["height"]) == (640, 480), r)
+    log = host.stop()
+    expect(not re.search(r"\berror\b", log), log)
+
+
 def main():
     work = tempfile.mkdtemp(prefix="punktfunk-test-")
     try:
