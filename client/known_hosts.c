@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,8 +53,12 @@ int known_hosts_find(const char *file, const char *host, unsigned port, uint8_t 
         line[strcspn(line, "\r\n")] = 0;
         found = strncmp(line, wanted, n) == 0 && fingerprint_parse(line + n, fingerprint) == 0;
     }
+    int err = !ferror(f) ? 0
+              : errno    ? errno
+                         : EIO; // unreadable is not "never seen": that would trust anybody
     fclose(f);
-    return found;
+    errno = err;
+    return err ? -1 : found;
 }
 
 int known_hosts_add(const char *file, const char *host, unsigned port,
@@ -61,15 +66,19 @@ int known_hosts_add(const char *file, const char *host, unsigned port,
 {
     char line[400], hex[65];
     fingerprint_print(fingerprint, hex);
-    int n = snprintf(line, sizeof(line), "%s:%u %s\n", host, port, hex);
-    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) {
         return -1;
     }
-    ssize_t written = write(fd, line, (size_t)n); // one line in one call: never half of it
+    // The last line may lack its end: an editor left it so, or the disk was full.
+    char last;
+    off_t size = lseek(fd, 0, SEEK_END);
+    bool open_line = size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+    int n = snprintf(line, sizeof(line), "%s%s:%u %s\n", open_line ? "\n" : "", host, port, hex);
+    ssize_t written = write(fd, line, (size_t)n); // one line in one call
     int err = errno;
     if (close(fd) != 0 || written != n) {
-        errno = written < 0 ? err : EIO;
+        errno = written < 0 ? err : ENOSPC;
         return -1;
     }
     return 0;

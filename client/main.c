@@ -69,6 +69,11 @@ static void usage(FILE *to)
         to);
 }
 
+static bool is_stdout(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
 static bool parse_unsigned(const char *text, unsigned min, unsigned max, unsigned *out)
 {
     char *end;
@@ -111,7 +116,8 @@ static bool parse_mode(struct options *o, const char *text)
     int used = 0;
     return sscanf(text, "%5ux%5u@%4u%n", &o->width_px, &o->height_px, &o->hz, &used) == 3 &&
            text[used] == 0 && o->width_px >= 2 && o->height_px >= 2 && o->width_px <= 8192 &&
-           o->height_px <= 8192 && o->width_px % 2 == 0 && o->height_px % 2 == 0 && o->hz >= 1;
+           o->height_px <= 8192 && o->width_px % 2 == 0 && o->height_px % 2 == 0 && o->hz >= 1 &&
+           o->hz <= 9999;
 }
 
 enum option_id {
@@ -211,6 +217,10 @@ static int parse_options(struct options *o, int argc, char **argv)
     if (optind < argc || !o->host[0]) {
         fprintf(stderr, "punktfunk-client: %s; see --help\n",
                 optind < argc ? "arguments without an option" : "--connect HOST is missing");
+        return 3;
+    }
+    if (is_stdout(o->out) && is_stdout(o->json)) {
+        fputs("punktfunk-client: --out and --json cannot both go to standard output\n", stderr);
         return 3;
     }
     return 0;
@@ -374,10 +384,12 @@ static int finish(struct run *r)
         p->frames_expected = p->info.frames_to_come;
     }
     timings_evaluate(r->timings, p->info.clock_offset_ns, p->stages);
-    report_print(p, o->json && strcmp(o->json, "-") == 0 ? stderr : stdout);
+    // Standard output belongs to the stream or the JSON when one of them goes there.
+    FILE *to = is_stdout(o->json) || is_stdout(o->out) ? stderr : stdout;
+    report_print(p, to);
     if (o->verify_synthetic) {
-        printf("contents  %llu units differ from what they must be\n",
-               (unsigned long long)r->n_corrupt);
+        fprintf(to, "contents  %llu units differ from what they must be\n",
+                (unsigned long long)r->n_corrupt);
         good = good && r->n_corrupt == 0;
     }
     if (o->json && report_write(p, o->json) != 0) {
@@ -402,7 +414,7 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
     PunktfunkEnd end = {.struct_size = sizeof(end)};
     struct run r = {.o = o, .report = {.first_frame_ms = -1}};
     if (o->out) {
-        r.out = strcmp(o->out, "-") == 0 ? stdout : fopen(o->out, "wbe");
+        r.out = is_stdout(o->out) ? stdout : fopen(o->out, "wbe");
         if (!r.out) {
             fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->out, strerror(errno));
             return 1;
@@ -414,7 +426,7 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
     if (err) {
         fprintf(stderr, "punktfunk-client: %s\n",
                 end.text[0] ? end.text : punktfunk_status_text(err));
-        if (err == PUNKTFUNK_E_AUTH && cfg->pin && !o->has_pin) {
+        if (err == PUNKTFUNK_E_AUTH && !end.by_host && cfg->pin && !o->has_pin) {
             fprintf(stderr,
                     "The host at this address was another one before. If you know why, remove its "
                     "line from %s.\n",
@@ -422,6 +434,10 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
         }
         goto done;
     }
+    // From here on there is something to end in order; who gives up while it dials need not wait.
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
     r.report.info.struct_size = sizeof(r.report.info);
     punktfunk_get_stream_info(r.c, &r.report.info);
     if (remember) {
@@ -435,6 +451,7 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
         }
     }
     if (pthread_create(&r.timing_thread, NULL, pull_timings, &r) != 0) {
+        fprintf(stderr, "punktfunk-client: %s\n", punktfunk_status_text(PUNKTFUNK_E_NOMEM));
         goto done;
     }
     receive(&r);
@@ -443,7 +460,7 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
 done:
     punktfunk_connection_free(r.c);
     timings_free(r.timings);
-    if (r.out && r.out != stdout && fclose(r.out) != 0) {
+    if (r.out && (r.out == stdout ? fflush(r.out) : fclose(r.out)) != 0) {
         fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->out, strerror(errno));
         status = 1;
     }
@@ -465,9 +482,6 @@ int main(int argc, char **argv)
         default_config_dir(dir);
     }
     snprintf(known_hosts, sizeof(known_hosts), "%s/known_hosts", dir);
-    struct sigaction sa = {.sa_handler = on_signal};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
 
     PunktfunkIdentity *identity = NULL;

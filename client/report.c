@@ -77,17 +77,22 @@ int report_write(const struct report *r, const char *file)
     int rc = -1;
     if (strcmp(file, "-") == 0) {
         rc = json_dumpf(j, stdout, JSON_INDENT(2));
-        putchar('\n');
+        if (putchar('\n') == EOF || fflush(stdout) != 0) {
+            rc = -1;
+        }
     } else {
         char temp[1024];
-        int n = snprintf(temp, sizeof(temp), "%s.part", file);
-        if (n < (int)sizeof(temp) && json_dump_file(j, temp, JSON_INDENT(2)) == 0) {
-            rc = rename(temp, file);
-        }
-        if (rc != 0) {
-            int saved = errno;
-            unlink(temp);
-            errno = saved;
+        if (snprintf(temp, sizeof(temp), "%s.part", file) >= (int)sizeof(temp)) {
+            errno = ENAMETOOLONG;
+        } else {
+            if (json_dump_file(j, temp, JSON_INDENT(2)) == 0) {
+                rc = rename(temp, file);
+            }
+            if (rc != 0) {
+                int saved = errno;
+                unlink(temp);
+                errno = saved;
+            }
         }
     }
     json_decref(j);

@@ -130,7 +130,9 @@ void timings_evaluate(struct timings *t, int64_t offset_ns, struct percentiles o
         ok = ok && s.values[i];
     }
     if (ok) {
-        qsort(t->units, t->n_units, sizeof(*t->units), by_unit_pts);
+        if (t->n_units) {
+            qsort(t->units, t->n_units, sizeof(*t->units), by_unit_pts);
+        }
         for (size_t i = 0; i < t->n_units; i++) {
             const struct unit_times *u = &t->units[i];
             add(&s, STAGE_TOTAL,
@@ -140,7 +142,8 @@ void timings_evaluate(struct timings *t, int64_t offset_ns, struct percentiles o
         for (size_t i = 0; i < t->n_records; i++) {
             const struct unit_times key = {.pts_ns = t->records[i].pts_ns};
             const struct unit_times *u =
-                bsearch(&key, t->units, t->n_units, sizeof(*t->units), by_unit_pts);
+                !t->n_units ? NULL
+                            : bsearch(&key, t->units, t->n_units, sizeof(*t->units), by_unit_pts);
             if (u) {
                 add_record(&s, &t->records[i], u, offset_ns);
             }

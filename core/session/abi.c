@@ -235,7 +235,7 @@ int punktfunk_get_stream_info(const PunktfunkConnection *c, PunktfunkStreamInfo 
 }
 
 // Waits for one token of `sem`, which is posted for each item and once or more at the end.
-static int await(sem_t *sem, uint32_t timeout_ms)
+static int await(const struct PunktfunkConnection *c, sem_t *sem, uint32_t timeout_ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -249,7 +249,8 @@ static int await(sem_t *sem, uint32_t timeout_ms)
     do {
         rc = timeout_ms ? sem_clockwait(sem, CLOCK_MONOTONIC, &until) : sem_trywait(sem);
     } while (rc != 0 && errno == EINTR);
-    return rc == 0 ? PFK_OK : PFK_E_TIMEOUT;
+    // The end is known a moment before it is posted: who has heard of it must not be told to wait.
+    return rc == 0 ? PFK_OK : atomic_load(&c->ended) ? PFK_E_CLOSED : PFK_E_TIMEOUT;
 }
 
 int punktfunk_next_unit(PunktfunkConnection *c, PunktfunkUnit *unit, uint32_t timeout_ms)
@@ -261,7 +262,7 @@ int punktfunk_next_unit(PunktfunkConnection *c, PunktfunkUnit *unit, uint32_t ti
         (void)pfk_ring_push(c->spent, c->held); // has room for every unit that can be out
         c->held = NULL;
     }
-    int err = await(&c->ready_count, timeout_ms);
+    int err = await(c, &c->ready_count, timeout_ms);
     if (err) {
         return err;
     }
@@ -291,7 +292,7 @@ int punktfunk_next_timing(PunktfunkConnection *c, PunktfunkTiming *timing, uint3
     if (!c || !timing) {
         return PFK_E_INVALID;
     }
-    int err = await(&c->timing_count, timeout_ms);
+    int err = await(c, &c->timing_count, timeout_ms);
     if (err) {
         return err;
     }

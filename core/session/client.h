@@ -45,6 +45,7 @@ struct PunktfunkConnection {
     struct pfk_hello hello;
     struct pfk_welcome welcome;
     struct sockaddr_storage server;
+    uint16_t port; // of `server`
     uint8_t host_fingerprint[PFK_FINGERPRINT_BYTES];
     uint64_t started_ns;
     struct pfk_udp *udp;

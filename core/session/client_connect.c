@@ -14,7 +14,8 @@ enum { CONNECT_BUDGET_MS = 15000, STEP_MS = 100 };
 static int resolve(struct PunktfunkConnection *c, const char *host, uint16_t port)
 {
     char service[8], text[256];
-    snprintf(service, sizeof(service), "%u", port ? port : (unsigned)PUNKTFUNK_DEFAULT_PORT);
+    c->port = port ? port : PUNKTFUNK_DEFAULT_PORT;
+    snprintf(service, sizeof(service), "%u", c->port);
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
     struct addrinfo *found = NULL;
     int err = getaddrinfo(host, service, &hints, &found);
@@ -24,7 +25,16 @@ static int resolve(struct PunktfunkConnection *c, const char *host, uint16_t por
         client_finish(c, PFK_E_IO, false, 0, text);
         return PFK_E_IO;
     }
-    memcpy(&c->server, found->ai_addr, found->ai_addrlen);
+    // IPv4 where a name has both: hosts of this protocol are dialled over it (reference: section
+    // 1), and "localhost" often comes with ::1 first, where a host rarely listens.
+    const struct addrinfo *best = found;
+    while (best->ai_next && best->ai_family != AF_INET) {
+        best = best->ai_next;
+    }
+    if (best->ai_family != AF_INET) {
+        best = found;
+    }
+    memcpy(&c->server, best->ai_addr, best->ai_addrlen);
     freeaddrinfo(found);
     return PFK_OK;
 }
@@ -127,16 +137,17 @@ static void send_message(struct PunktfunkConnection *c, const struct pfk_hello *
 static int wait_for_welcome(struct PunktfunkConnection *c, uint64_t deadline_ns)
 {
     bool said_hello = false;
-    while (!c->has_welcome) {
-        if (atomic_load(&c->ended)) {
-            return c->end.status ? c->end.status : PFK_E_CLOSED;
-        }
+    while (!c->has_welcome && !atomic_load(&c->ended)) {
         if (pfk_clock_monotonic_ns() >= deadline_ns) {
-            client_finish(c, PFK_E_TIMEOUT, false, 0,
-                          said_hello ? "The host did not set up a stream in time; it may be busy "
-                                       "with another client."
-                                     : "The host does not answer. Check its address, that it runs, "
-                                       "and that UDP port 9777 is open on its firewall.");
+            char text[160] =
+                "The host did not set up a stream in time; it may be busy with another client.";
+            if (!said_hello) {
+                snprintf(text, sizeof(text),
+                         "The host does not answer. Check its address, that it runs, and that UDP "
+                         "port %u is open on its firewall.",
+                         c->port);
+            }
+            client_finish(c, PFK_E_TIMEOUT, false, 0, text);
             return PFK_E_TIMEOUT;
         }
         int err = pfk_quic_step(c->quic, STEP_MS);
@@ -149,7 +160,8 @@ static int wait_for_welcome(struct PunktfunkConnection *c, uint64_t deadline_ns)
             send_message(c, &c->hello, NULL);
         }
     }
-    return PFK_OK;
+    // The host may have closed right behind its Welcome: then there is no connection any more.
+    return atomic_load(&c->ended) ? c->end.status : PFK_OK;
 }
 
 int client_handshake(struct PunktfunkConnection *c, const PunktfunkConnectConfig *cfg)

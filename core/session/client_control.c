@@ -109,7 +109,9 @@ static void on_close(void *opaque, struct pfk_quic_conn *conn, enum pfk_quic_clo
     switch (kind) {
     case PFK_QUIC_CLOSED_BY_PEER: {
         bool normal = code == PFK_CLOSE_NORMAL || code == PFK_CLOSE_APP_EXITED;
-        int status = normal                                                          ? PFK_OK
+        // Without a stream no end is a good one: the application asked for a stream.
+        int status = normal && c->has_welcome                                        ? PFK_OK
+                     : normal                                                        ? PFK_E_CLOSED
                      : code == PFK_CLOSE_BUSY                                        ? PFK_E_BUSY
                      : code >= PFK_CLOSE_PAIR_NOT_ARMED && code < PFK_CLOSE_REPLACED ? PFK_E_AUTH
                      : code == PFK_CLOSE_VERSION ? PFK_E_UNSUPPORTED
@@ -217,6 +219,9 @@ void *client_control_run(void *arg)
         if (pfk_quic_step(c->quic, tick(c)) != PFK_OK) {
             client_finish(c, PFK_E_IO, false, 0, "The network socket failed.");
         }
+    }
+    if (c->conn) { // the data thread has ended it: the host must not stream to nobody
+        pfk_quic_close(c->conn, PFK_CLOSE_ERROR, "the client's video socket failed");
     }
     return NULL;
 }

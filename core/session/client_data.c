@@ -56,6 +56,14 @@ static uint32_t deliver(struct PunktfunkConnection *c, struct pfk_unit *unit)
     return CLIENT_WANT_KEYFRAME;
 }
 
+static void take_back(struct PunktfunkConnection *c)
+{
+    struct pfk_unit *unit;
+    while ((unit = pfk_ring_pop(c->spent))) {
+        pfk_reassembler_recycle(c->reassembler, unit);
+    }
+}
+
 static void publish(struct PunktfunkConnection *c, const struct pfk_reassembler_stats *s)
 {
     uint64_t good =
@@ -94,12 +102,11 @@ void *client_data_run(void *arg)
         }
         uint32_t wants = 0;
         struct pfk_unit *unit;
-        while ((unit = pfk_ring_pop(c->spent))) {
-            pfk_reassembler_recycle(c->reassembler, unit);
-        }
+        take_back(c);
         while ((unit = pfk_reassembler_pop(c->reassembler))) {
             unit->complete_ns = pfk_clock_wall_ns();
             wants |= deliver(c, unit);
+            take_back(c); // a batch may hold more units than `spent` has places
         }
         struct pfk_reassembler_stats stats;
         pfk_reassembler_get_stats(c->reassembler, &stats);

@@ -49,8 +49,12 @@ static void end_batch(struct pfk_clock_sync *s, uint64_t wall_ns)
 bool pfk_clock_sync_poll(struct pfk_clock_sync *s, uint64_t wall_ns, uint64_t *t1_ns,
                          uint64_t *wait_ns)
 {
-    if (s->awaiting && wall_ns >= s->round_deadline_ns) {
+    // Before t1, or a batch further away than any: our clock has been set back.
+    if (s->awaiting && (wall_ns >= s->round_deadline_ns || wall_ns < s->t1_ns)) {
         end_batch(s, wall_ns);
+    }
+    if (s->next_round_ns > wall_ns && s->next_round_ns - wall_ns > PFK_CLOCK_BATCH_EVERY_NS) {
+        s->next_round_ns = wall_ns;
     }
     if (s->awaiting) {
         *wait_ns = s->round_deadline_ns - wall_ns;

@@ -24,7 +24,7 @@ struct client {
     struct pfk_hello hello;
     bool has_hello; // it wants a session
     struct native_session *session;
-    bool welcomed, ended;
+    bool welcomed, ended, told_end;
     uint64_t close_at_ns; // with `ended`
     uint64_t order;       // of the Hellos: the oldest is served first
 };
@@ -279,8 +279,10 @@ static bool serve(struct client *c, uint64_t now_ns)
             uint64_t code = native_session_end(c->session, &reason);
             c->close_at_ns = now_ns + (code == PFK_CLOSE_NORMAL ? end_grace_ns : 0);
         }
-        if (c->ended && now_ns >= c->close_at_ns && c->conn && state == NATIVE_ENDED) {
+        if (c->ended && !c->told_end && now_ns >= c->close_at_ns && c->conn &&
+            state == NATIVE_ENDED) {
             const char *reason;
+            c->told_end = true; // QUIC takes some turns to flush and close
             uint64_t code = native_session_end(c->session, &reason);
             if (code != PFK_CLOSE_NORMAL) {
                 pfk_logf(&c->native->log, PFK_LOG_WARN, "no stream for \"%s\": %s", c->hello.name,
@@ -408,6 +410,11 @@ void native_stop(struct native *n)
         atomic_store(&n->stop, true);
         pfk_quic_wake(n->quic);
         pthread_join(n->thread, NULL);
+    }
+    for (struct client *c = n->clients; c; c = c->next) { // all at once, then wait for each
+        if (c->session) {
+            native_session_stop(c->session);
+        }
     }
     while (n->clients) {
         struct client *c = n->clients;

@@ -20,6 +20,7 @@ enum {
     SHARD_BYTES_IPV6 = 1388,
     MAX_UNIT_BYTES = 64 << 20,
     H264_MAX_PX = 4096,
+    MAX_HZ = 1000,
     TIMING_QUEUE = 128 // power of two
 };
 
@@ -52,6 +53,7 @@ struct native_session {
     // QUIC thread, while the session streams.
     pthread_mutex_t session_lock; // `session` appears and goes on the worker's thread
     struct session *session;
+    uint32_t bitrate_kbps; // the client's last wish; 0 = none
     uint8_t fec_percent;
     bool fec_auto;
 
@@ -218,6 +220,10 @@ static bool set_up(struct native_session *s)
         set_end(s, PFK_CLOSE_SETUP_FAILED, "H.264 goes up to 4096x4096");
         return false;
     }
+    if (s->cfg.display && h->mode.hz > MAX_HZ) {
+        set_end(s, PFK_CLOSE_SETUP_FAILED, "this host goes up to 1000 Hz");
+        return false;
+    }
     if (open_socket(s) != PFK_OK) {
         set_end(s, PFK_CLOSE_SETUP_FAILED, "the host cannot open its video port");
         return false;
@@ -251,6 +257,9 @@ static void find_peer(struct native_session *s)
          !found && !atomic_load(&s->stop) && (now = pfk_clock_monotonic_ns()) < until;) {
         const struct pfk_udp_datagram *d;
         int n = pfk_udp_recv(s->udp, (int)((until - now) / 1000000u) + 1, &d);
+        if (n < 0) {
+            break; // it would fail again at once; Start's port may still do
+        }
         for (int i = 0; i < n && !found; i++) {
             found = d[i].n_bytes >= sizeof(punch) &&
                     memcmp(d[i].bytes, punch, sizeof(punch)) == 0 &&
@@ -345,6 +354,9 @@ static void stream(struct native_session *s)
     }
     pthread_mutex_lock(&s->session_lock);
     s->session = session;
+    if (s->bitrate_kbps) { // the client has been told that it holds
+        session_set_bitrate(session, s->bitrate_kbps);
+    }
     pthread_mutex_unlock(&s->session_lock);
     set_state(s, NATIVE_STREAMING);
     while (!atomic_load(&s->stop) && !atomic_load(&s->source_ended)) {
@@ -443,6 +455,7 @@ void native_session_request_keyframe(struct native_session *s)
 void native_session_set_bitrate(struct native_session *s, uint32_t kbps)
 {
     pthread_mutex_lock(&s->session_lock);
+    s->bitrate_kbps = kbps; // for a stream that is yet to start
     if (s->session) {
         session_set_bitrate(s->session, kbps);
     }

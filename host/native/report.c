@@ -44,11 +44,13 @@ static void write_file(const struct session_report *r, const char *file, const s
         (json_int_t)r->udp->sent_bytes, "udp_path", r->udp_path, "host_rss_kb",
         (json_int_t)peak_resident_kb(), "host_cpu_seconds", cpu_seconds());
     char temp[600];
-    int n = snprintf(temp, sizeof(temp), "%s.part", file);
+    // A name for each thread: two sessions may end at the same moment.
+    int n = snprintf(temp, sizeof(temp), "%s.%d.part", file, (int)gettid());
     bool ok = j && n < (int)sizeof(temp) && json_dump_file(j, temp, JSON_INDENT(2)) == 0 &&
               rename(temp, file) == 0;
     if (!ok) {
-        pfk_logf(log, PFK_LOG_WARN, "cannot write the report %s: %s", file, strerror(errno));
+        pfk_logf(log, PFK_LOG_WARN, "cannot write the report %s: %s; check its folder", file,
+                 j ? strerror(errno) : "out of memory");
         unlink(temp);
     }
     json_decref(j);

@@ -360,6 +360,12 @@ static int check_together(const struct settings *s, char *error, size_t error_by
                  s->shard_bytes);
         return PFK_E_INVALID;
     }
+    if (s->data_port && s->data_port == s->port) {
+        snprintf(error, error_bytes,
+                 "data-port: %u is the port of the control connection; give another one, or 0",
+                 s->data_port);
+        return PFK_E_INVALID;
+    }
     if (s->data_port && s->sessions > 1) {
         snprintf(
             error, error_bytes,

@@ -459,6 +459,85 @@ def case_two_sessions(work):
     expect("it waits" not in host.stop(), host.log())
 
 
+def case_client_output(work):
+    """Standard output holds the stream or the JSON and nothing else; a full disk is no success."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "30", "--synthetic-bytes", "1000")
+    command = [CLIENT, "--connect", f"127.0.0.1:{host.port}", "--quiet", "--config-dir", f"{work}/client"]
+
+    def run(*options, **where):
+        return subprocess.run([*command, "--verify-synthetic", *options], stderr=subprocess.PIPE,
+                              timeout=60, **({"stdout": subprocess.PIPE} | where))
+
+    p = run("--out", "-")
+    expect(p.returncode == 0 and len(p.stdout) == 30 * 1000, f"{len(p.stdout)} bytes: {p.stderr}")
+    p = run("--json", "-")
+    expect(json.loads(p.stdout)["frames_received"] == 30, p.stdout)
+    p = run("--json", "-", "--out", "-")
+    expect(p.returncode == 2 and not p.stdout, p)
+    with open("/dev/full", "wb") as full:
+        for option in ("--out", "--json"):
+            p = run(option, "-", stdout=full)
+            expect(p.returncode == 1 and b"No space left" in p.stderr, p)
+    host.stop()
+
+
+def case_client_gives_up(work):
+    """SIGINT while it dials a host that is not there: it does not wait for its time-out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        nobody.settimeout(30)
+        c = start_client(work, nobody.getsockname()[1])
+        nobody.recv(2048)
+        began = time.monotonic()
+        c.send_signal(signal.SIGINT)
+        c.wait(timeout=60)
+        expect(time.monotonic() - began < 5, "it waited")
+
+
+def case_known_hosts(work):
+    """A line without its end is no obstacle; what cannot be read is not taken for unknown."""
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "5")
+    os.makedirs(f"{work}/client")
+    with open(f"{work}/client/known_hosts", "w") as f:
+        f.write("elsewhere:9777 00")
+    client(work, host.port)
+    client(work, host.port)
+    with open(f"{work}/client/known_hosts") as f:
+        lines = f.read().splitlines()
+    expect(len(lines) == 2 and lines[1].startswith(f"127.0.0.1:{host.port} "), lines)
+    os.makedirs(f"{work}/broken/known_hosts")
+    err = client(work, host.port, config="broken", expected=1)
+    expect("cannot read" in err, err)
+    host.stop()
+
+
+def case_impossible_modes(work):
+    """What the host cannot do ends before the stream, and the client is told why."""
+    need_sway()
+    host = Host(work)
+    for mode, why in (("1280x720@1001", "1000 Hz"), ("4098x720@60", "4096x4096")):
+        err = client(work, host.port, "--mode", mode, expected=1)
+        expect("could not set up" in err and why in err, err)
+    client(work, host.port, "--seconds", "1", "--mode", "640x480@60")
+    log = host.stop()
+    expect(log.count("no stream for") == 2, log)
+
+
+def case_clients_come_and_go(work):
+    """Clients killed and interrupted at any moment of their set-up leave the host as it was."""
+    need_sway()
+    host = Host(work, "--idle-timeout", "1000", "--sessions", "2")
+    for i in range(16):
+        c = start_client(work, host.port, "--mode", "640x480@60", config=f"device{i % 4}")
+        time.sleep(0.02 * i)
+        c.send_signal(signal.SIGKILL if i % 3 else signal.SIGINT)
+        c.communicate(timeout=60)
+    r = client(work, host.port, "--mode", "640x480@60", "--seconds", "2")
+    expect(r["frames_received"] > 0 and (r["width"], r["height"]) == (640, 480), r)
+    log = host.stop()
+    expect(not re.search(r"\berror\b", log), log)
+
+
 def main():
     work = tempfile.mkdtemp(prefix="punktfunk-test-")
     try:

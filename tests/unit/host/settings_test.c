@@ -122,6 +122,8 @@ static void wrong_values_are_named_with_what_is_possible(void **state)
     CHECK_EQ(LOAD(&s, "--nope", "1"), PFK_E_INVALID);
     CHECK_EQ(LOAD(&s, "port", "1"), PFK_E_INVALID);
     CHECK_EQ(LOAD(&s, "--data-port", "5000", "--sessions", "2"), PFK_E_INVALID);
+    CHECK_EQ(LOAD(&s, "--data-port", "9777"), PFK_E_INVALID);
+    CHECK_EQ(LOAD(&s, "--data-port", "5000", "--port", "5000"), PFK_E_INVALID);
     char longest[SETTINGS_TEXT_MAX + 1];
     memset(longest, 'x', SETTINGS_TEXT_MAX);
     longest[SETTINGS_TEXT_MAX] = 0;

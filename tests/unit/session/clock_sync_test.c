@@ -53,6 +53,25 @@ static void silence_ends_the_batch(void **state)
     CHECK_EQ(wait, PFK_CLOCK_BATCH_EVERY_NS);
 }
 
+// Somebody sets our clock back by an hour, between batches and within a round.
+static void a_clock_set_back_stalls_nothing(void **state)
+{
+    const uint64_t hour = 3600000000000u;
+    struct pfk_clock_sync s = {0};
+    struct link l = {1790000000000000000u, 0, 300000, 300000};
+    uint64_t t1, wait;
+    CHECK_EQ(run_batch(&s, &l), 8);
+    l.now -= hour;
+    l.offset = (int64_t)hour;
+    CHECK_EQ(run_batch(&s, &l), 8);
+    CHECK_EQ(s.offset_ns, (int64_t)hour);
+    l.now += PFK_CLOCK_BATCH_EVERY_NS;
+    CHECK(pfk_clock_sync_poll(&s, l.now, &t1, &wait));
+    l.now -= hour;
+    CHECK(!pfk_clock_sync_poll(&s, l.now, &t1, &wait)); // the round is void
+    CHECK(wait <= PFK_CLOCK_BATCH_EVERY_NS);
+}
+
 static void foreign_and_absurd_echoes_are_ignored(void **state)
 {
     struct pfk_clock_sync s = {0};
@@ -108,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_rounds_find_the_offset),
         cmocka_unit_test(silence_ends_the_batch),
+        cmocka_unit_test(a_clock_set_back_stalls_nothing),
         cmocka_unit_test(foreign_and_absurd_echoes_are_ignored),
         cmocka_unit_test(a_worse_route_is_believed_after_three_batches),
         cmocka_unit_test(parity_follows_the_loss_reports),
