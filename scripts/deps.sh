@@ -47,24 +47,36 @@ for p in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "Installing:$missing"
+# The name that this release has for each.
+names=''
+resolve_all() {
+    names=''
+    for p in $missing; do
+        for name in $(resolve "$p"); do
+            if apt-cache show "$name" >/dev/null 2>&1; then
+                names="$names $name"
+                break
+            fi
+        done
+    done
+}
+
 if [ "$(id -u)" = 0 ]; then
     as_root=''
 elif command -v sudo >/dev/null; then
     as_root='sudo'
 else
-    echo "Run this as root: apt-get install$missing" >&2
+    resolve_all
+    echo "These packages are missing, and there is no sudo here. As root:" >&2
+    echo "    apt-get install --no-install-recommends${names:-$missing}" >&2
     exit 1
 fi
+echo "Installing:$missing"
 $as_root apt-get -qq update || echo "apt-get update failed; trying with the lists that are here" >&2
-names=''
-for p in $missing; do
-    for name in $(resolve "$p"); do
-        if apt-cache show "$name" >/dev/null 2>&1; then
-            names="$names $name"
-            break
-        fi
-    done
-done
+resolve_all
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install $names >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends install $names || {
+    echo "apt-get could not install:$names" >&2
+    exit 1
+}
