@@ -69,6 +69,12 @@ typedef struct PunktfunkConnection PunktfunkConnection;
 /** Called on any thread of the library; `text` is one line, borrowed for the call. */
 typedef void (*punktfunk_log_fn)(void *opaque, int level, const char *text);
 
+/**
+ * Asked about ten times a second on the thread that connects: non-zero ends the attempt with
+ * PUNKTFUNK_E_CLOSED. Looking up a host's name is not interrupted.
+ */
+typedef int (*punktfunk_cancelled_fn)(void *opaque);
+
 typedef struct PunktfunkConnectConfig {
     uint32_t struct_size;
     uint16_t port;       /* UDP; 0 = PUNKTFUNK_DEFAULT_PORT */
@@ -83,8 +89,10 @@ typedef struct PunktfunkConnectConfig {
     const char *device_name; /* UTF-8, cut at 64 bytes; NULL = none */
     const uint8_t *pin;  /* the host's fingerprint, 32 bytes; NULL = accept any (trust on first use) */
     const PunktfunkIdentity *identity; /* outlives the connection; NULL = a throw-away one */
-    punktfunk_log_fn log; /* optional */
+    punktfunk_log_fn log; /* optional; may be called until the connection is freed */
     void *log_opaque;
+    punktfunk_cancelled_fn cancelled; /* optional; asked by punktfunk_connect() only */
+    void *cancelled_opaque;
 } PunktfunkConnectConfig;
 
 /** What the host granted; it may differ from what was asked for. */
