@@ -40,6 +40,11 @@ static void on_signal(int sig)
     interrupted = 1;
 }
 
+static int is_interrupted(void *opaque)
+{
+    return interrupted;
+}
+
 static void usage(FILE *to)
 {
     fputs(
@@ -169,6 +174,25 @@ static bool take_option(struct options *o, int id, const char *value)
     }
 }
 
+static const char *option_range(int id)
+{
+    switch (id) {
+    case OPT_CONNECT:
+        return "give a name or an address and a port from 1 to 65535, such as 192.0.2.7:9777 or "
+               "[2001:db8::7]:9777";
+    case OPT_MODE:
+        return "give WIDTHxHEIGHT@HZ, such as 1280x720@60, with even sizes from 2 to 8192";
+    case OPT_SECONDS:
+        return "give a number above 0";
+    case OPT_BITRATE:
+        return "give kbit/s from 0 (the host's default) to 8000000";
+    case OPT_PIN:
+        return "give the 64 hex digits that the host prints when it starts";
+    default:
+        return "see --help";
+    }
+}
+
 // 0 to go on, otherwise the exit status plus one.
 static int parse_options(struct options *o, int argc, char **argv)
 {
@@ -203,14 +227,18 @@ static int parse_options(struct options *o, int argc, char **argv)
             return 3;
         }
         if (!take_option(o, id, optarg)) {
-            fprintf(stderr, "punktfunk-client: \"%s\" is not possible for --%s; see --help\n",
-                    optarg, longopts[index].name);
+            fprintf(stderr, "punktfunk-client: \"%s\" is not possible for --%s; %s\n", optarg,
+                    longopts[index].name, option_range(id));
             return 3;
         }
     }
     if (optind < argc || !o->host[0]) {
         fprintf(stderr, "punktfunk-client: %s; see --help\n",
                 optind < argc ? "arguments without an option" : "--connect HOST is missing");
+        return 3;
+    }
+    if (o->out && o->json && strcmp(o->out, "-") == 0 && strcmp(o->json, "-") == 0) {
+        fputs("punktfunk-client: --out and --json cannot both go to stdout; name a file\n", stderr);
         return 3;
     }
     return 0;
@@ -357,6 +385,11 @@ static double cpu_seconds(void)
                      (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+static bool to_stdout(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
 static int finish(struct run *r)
 {
     const struct options *o = r->o;
@@ -374,10 +407,11 @@ static int finish(struct run *r)
         p->frames_expected = p->info.frames_to_come;
     }
     timings_evaluate(r->timings, p->info.clock_offset_ns, p->stages);
-    report_print(p, o->json && strcmp(o->json, "-") == 0 ? stderr : stdout);
+    FILE *to = to_stdout(o->json) || to_stdout(o->out) ? stderr : stdout;
+    report_print(p, to);
     if (o->verify_synthetic) {
-        printf("contents  %llu units differ from what they must be\n",
-               (unsigned long long)r->n_corrupt);
+        fprintf(to, "contents  %llu units differ from what they must be\n",
+                (unsigned long long)r->n_corrupt);
         good = good && r->n_corrupt == 0;
     }
     if (o->json && report_write(p, o->json) != 0) {
@@ -401,8 +435,12 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
 {
     PunktfunkEnd end = {.struct_size = sizeof(end)};
     struct run r = {.o = o, .report = {.first_frame_ms = -1}};
+    if (o->json && report_check(o->json) != 0) { // now, not after an hour of streaming
+        fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->json, strerror(errno));
+        return 1;
+    }
     if (o->out) {
-        r.out = strcmp(o->out, "-") == 0 ? stdout : fopen(o->out, "wbe");
+        r.out = to_stdout(o->out) ? stdout : fopen(o->out, "abe"); // emptied once there is a stream
         if (!r.out) {
             fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->out, strerror(errno));
             return 1;
@@ -420,6 +458,12 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
                     "line from %s.\n",
                     known_hosts);
         }
+        goto done;
+    }
+    struct stat st;
+    if (r.out && r.out != stdout && fstat(fileno(r.out), &st) == 0 && S_ISREG(st.st_mode) &&
+        ftruncate(fileno(r.out), 0) != 0) {
+        fprintf(stderr, "punktfunk-client: cannot empty %s: %s\n", o->out, strerror(errno));
         goto done;
     }
     r.report.info.struct_size = sizeof(r.report.info);
@@ -465,7 +509,8 @@ int main(int argc, char **argv)
         default_config_dir(dir);
     }
     snprintf(known_hosts, sizeof(known_hosts), "%s/known_hosts", dir);
-    struct sigaction sa = {.sa_handler = on_signal};
+    // A second Ctrl-C ends it at once.
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -500,6 +545,7 @@ int main(int argc, char **argv)
         .pin = remember ? NULL : o.pin,
         .identity = identity,
         .log = log_to_stderr,
+        .cancelled = is_interrupted,
     };
     int status = stream(&o, &cfg, known_hosts, remember);
     punktfunk_identity_free(identity);
