@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 SERVE ?=
 MINUTES ?= 10
 
-.PHONY: help deps build run serve test bench soak install clean
+.PHONY: help deps build run serve test bench soak install uninstall clean
 
 help:
 	@echo "make run      install what is missing, build, stream a headless desktop to the reference client,"
@@ -22,6 +22,7 @@ help:
 	@echo "make deps     install the Debian packages that are missing (names them on other systems)"
 	@echo "make build    build only"
 	@echo "make install  install to PREFIX=$(PREFIX) (DESTDIR is honoured)"
+	@echo "make uninstall  remove what the last install from this folder wrote"
 	@echo "make clean    remove what was built"
 
 deps:
@@ -31,7 +32,7 @@ build: deps
 	@scripts/build.sh $(BUILD)
 
 run: build
-	@scripts/run.sh $(BUILD) $(MODE) $(SECONDS) $(BITRATE) $(PORT)
+	@scripts/run.sh "$(BUILD)" "$(MODE)" "$(SECONDS)" "$(BITRATE)" "$(PORT)"
 
 serve: build
 	@exec $(BUILD)/host/punktfunk-host serve $(SERVE)
@@ -40,14 +41,18 @@ test: build
 	@scripts/test.sh $(BUILD)
 
 soak: build
-	@scripts/soak.py $(BUILD) $(MINUTES) $(MODE)
+	@scripts/soak.py "$(BUILD)" "$(MINUTES)" "$(MODE)"
 
 bench: build
 	@scripts/bench.sh $(BUILD)
 
 install: build
-	@meson configure $(BUILD) --prefix $(PREFIX)
-	@meson install -C $(BUILD)
+	@meson configure $(BUILD) --prefix "$(PREFIX)"
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
+
+# What the last install from this folder wrote, by its log.
+uninstall:
+	@ninja -C $(BUILD) uninstall
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz demo

@@ -40,6 +40,11 @@ static void on_signal(int sig)
     interrupted = 1;
 }
 
+static int is_interrupted(void *opaque)
+{
+    return interrupted;
+}
+
 static void usage(FILE *to)
 {
     fputs(
@@ -175,6 +180,25 @@ static bool take_option(struct options *o, int id, const char *value)
     }
 }
 
+static const char *option_range(int id)
+{
+    switch (id) {
+    case OPT_CONNECT:
+        return "give a name or an address and a port from 1 to 65535, such as 192.0.2.7:9777 or "
+               "[2001:db8::7]:9777";
+    case OPT_MODE:
+        return "give WIDTHxHEIGHT@HZ, such as 1280x720@60, with even sizes from 2 to 8192";
+    case OPT_SECONDS:
+        return "give a number above 0";
+    case OPT_BITRATE:
+        return "give kbit/s from 0 (the host's default) to 8000000";
+    case OPT_PIN:
+        return "give the 64 hex digits that the host prints when it starts";
+    default:
+        return "see --help";
+    }
+}
+
 // 0 to go on, otherwise the exit status plus one.
 static int parse_options(struct options *o, int argc, char **argv)
 {
@@ -209,8 +233,8 @@ static int parse_options(struct options *o, int argc, char **argv)
             return 3;
         }
         if (!take_option(o, id, optarg)) {
-            fprintf(stderr, "punktfunk-client: \"%s\" is not possible for --%s; see --help\n",
-                    optarg, longopts[index].name);
+            fprintf(stderr, "punktfunk-client: \"%s\" is not possible for --%s; %s\n", optarg,
+                    longopts[index].name, option_range(id));
             return 3;
         }
     }
@@ -413,8 +437,12 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
 {
     PunktfunkEnd end = {.struct_size = sizeof(end)};
     struct run r = {.o = o, .report = {.first_frame_ms = -1}};
+    if (o->json && report_check(o->json) != 0) { // now, not after an hour of streaming
+        fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->json, strerror(errno));
+        return 1;
+    }
     if (o->out) {
-        r.out = is_stdout(o->out) ? stdout : fopen(o->out, "wbe");
+        r.out = is_stdout(o->out) ? stdout : fopen(o->out, "abe"); // emptied once there is a stream
         if (!r.out) {
             fprintf(stderr, "punktfunk-client: cannot write %s: %s\n", o->out, strerror(errno));
             return 1;
@@ -434,10 +462,12 @@ static int stream(const struct options *o, const PunktfunkConnectConfig *cfg,
         }
         goto done;
     }
-    // From here on there is something to end in order; who gives up while it dials need not wait.
-    struct sigaction sa = {.sa_handler = on_signal};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    struct stat st;
+    if (r.out && r.out != stdout && fstat(fileno(r.out), &st) == 0 && S_ISREG(st.st_mode) &&
+        ftruncate(fileno(r.out), 0) != 0) {
+        fprintf(stderr, "punktfunk-client: cannot empty %s: %s\n", o->out, strerror(errno));
+        goto done;
+    }
     r.report.info.struct_size = sizeof(r.report.info);
     punktfunk_get_stream_info(r.c, &r.report.info);
     if (remember) {
@@ -482,6 +512,10 @@ int main(int argc, char **argv)
         default_config_dir(dir);
     }
     snprintf(known_hosts, sizeof(known_hosts), "%s/known_hosts", dir);
+    // A second Ctrl-C ends it at once.
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
 
     PunktfunkIdentity *identity = NULL;
@@ -514,6 +548,7 @@ int main(int argc, char **argv)
         .pin = remember ? NULL : o.pin,
         .identity = identity,
         .log = log_to_stderr,
+        .cancelled = is_interrupted,
     };
     int status = stream(&o, &cfg, known_hosts, remember);
     punktfunk_identity_free(identity);

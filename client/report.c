@@ -53,6 +53,20 @@ static void set(json_t *j, const char *name, uint64_t value)
     json_object_set_new(j, name, json_integer((json_int_t)value));
 }
 
+int report_check(const char *file)
+{
+    char temp[1024];
+    if (strcmp(file, "-") == 0) {
+        return 0;
+    }
+    if (snprintf(temp, sizeof(temp), "%s.part", file) >= (int)sizeof(temp)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    FILE *f = fopen(temp, "we");
+    return !f || fclose(f) != 0 || unlink(temp) != 0 ? -1 : 0;
+}
+
 int report_write(const struct report *r, const char *file)
 {
     json_t *j = json_object();

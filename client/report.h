@@ -18,6 +18,9 @@ struct report {
 
 void report_print(const struct report *r, FILE *to);
 
+/** Can that file be written? 0; -1 with errno. */
+int report_check(const char *file);
+
 /** JSON, written to a temporary name and renamed; "-" = stdout. 0; -1 with errno. */
 int report_write(const struct report *r, const char *file);
 

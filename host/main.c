@@ -3,6 +3,7 @@
 #include "core/base/status.h"
 #include "host/display/display.h"
 #include "host/native/native.h"
+#include "host/native/report.h"
 #include "host/settings/settings.h"
 
 #include <signal.h>
@@ -69,6 +70,9 @@ static int serve_until_signal(const struct settings *s, const sigset_t *signals,
     struct display *display = NULL;
     struct native *native = NULL;
     int err = pfk_identity_open(&identity, PFK_IDENTITY_HOST, s->config_dir, log);
+    if (!err) {
+        err = report_check(s->report, log);
+    }
     if (!err && s->source == SOURCE_DESKTOP) {
         const struct display_config dc = {
             .compositor = s->compositor == COMPOSITOR_SWAY ? "sway" : "auto",
@@ -90,7 +94,10 @@ static int serve_until_signal(const struct settings *s, const sigset_t *signals,
         pfk_logf(log, PFK_LOG_INFO, "ready: UDP %s port %u", s->listen, native_port(native));
         int sig = 0;
         sigwait(signals, &sig);
-        pfk_logf(log, PFK_LOG_INFO, "%s: ending", sig == SIGINT ? "interrupted" : "terminated");
+        pfk_logf(log, PFK_LOG_INFO, "%s: ending",
+                 sig == SIGINT   ? "interrupted"
+                 : sig == SIGHUP ? "its terminal is gone"
+                                 : "terminated");
     }
     native_stop(native);
     display_close(display);
@@ -118,6 +125,10 @@ static int cmd_serve(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    if (signal(SIGHUP, SIG_IGN) == SIG_DFL) { // its terminal is closed, and nohup was not wanted
+        signal(SIGHUP, SIG_DFL);
+        sigaddset(&signals, SIGHUP);
+    }
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     return serve_until_signal(&s, &signals, &log);

@@ -66,9 +66,19 @@ enum { PUNKTFUNK_LOG_ERROR = 0, PUNKTFUNK_LOG_WARN = 1, PUNKTFUNK_LOG_INFO = 2, 
 typedef struct PunktfunkIdentity PunktfunkIdentity;
 typedef struct PunktfunkConnection PunktfunkConnection;
 
-/** Called on any thread of the library; `text` is one line, borrowed for the call. */
+/**
+ * Called on the calling thread and on any thread of the library, one line in `text`, borrowed for the
+ * call. Returns soon; calls nothing of this library.
+ */
 typedef void (*punktfunk_log_fn)(void *opaque, int level, const char *text);
 
+/**
+ * Asked about ten times a second on the thread that connects: non-zero ends the attempt with
+ * PUNKTFUNK_E_CLOSED. Looking up a host's name is not interrupted.
+ */
+typedef int (*punktfunk_cancelled_fn)(void *opaque);
+
+/** Read during punktfunk_connect() only: nothing it points to need outlive that call but `identity`. */
 typedef struct PunktfunkConnectConfig {
     uint32_t struct_size;
     uint16_t port;       /* UDP; 0 = PUNKTFUNK_DEFAULT_PORT */
@@ -77,14 +87,16 @@ typedef struct PunktfunkConnectConfig {
     uint32_t width_px;   /* even, 2 to 8192; required */
     uint32_t height_px;  /* even, 2 to 8192; required */
     uint32_t refresh_hz; /* at least 1; required */
-    uint32_t bitrate_kbps; /* 0 = the host's default */
-    uint32_t codecs;     /* decodable ones; 0 = H.264 */
+    uint32_t bitrate_kbps; /* of video; the host holds it to 500 to 8000000; 0 = its default */
+    uint32_t codecs;     /* decodable ones, PUNKTFUNK_CODEC_*; 0 = H.264 */
     uint32_t timeout_ms; /* until the stream is set up; 0 = 15000 */
     const char *device_name; /* UTF-8, cut at 64 bytes; NULL = none */
     const uint8_t *pin;  /* the host's fingerprint, 32 bytes; NULL = accept any (trust on first use) */
     const PunktfunkIdentity *identity; /* outlives the connection; NULL = a throw-away one */
-    punktfunk_log_fn log; /* optional */
+    punktfunk_log_fn log; /* optional; may be called until the connection is freed */
     void *log_opaque;
+    punktfunk_cancelled_fn cancelled; /* optional; asked by punktfunk_connect() only */
+    void *cancelled_opaque;
 } PunktfunkConnectConfig;
 
 /** What the host granted; it may differ from what was asked for. */
@@ -96,8 +108,8 @@ typedef struct PunktfunkStreamInfo {
     uint32_t bit_depth;    /* 8 or 10 */
     uint32_t color_primaries, color_transfer, color_matrix; /* CICP (ITU-T H.273) code points */
     uint32_t full_range;   /* 0 limited, 1 full */
-    uint32_t shard_bytes;
-    uint32_t fec_percent;
+    uint32_t shard_bytes;  /* video bytes of a datagram */
+    uint32_t fec_percent;  /* parity per data at the start; the host may change it */
     uint32_t frames_to_come; /* 0 = unbounded; otherwise the host sends this many test units */
     uint8_t host_fingerprint[PUNKTFUNK_FINGERPRINT_BYTES];
     int64_t clock_offset_ns; /* host wall clock minus ours */
@@ -108,7 +120,7 @@ typedef struct PunktfunkStreamInfo {
 /** One access unit: one picture, Annex B with start codes (H.264, HEVC) or OBUs (AV1). */
 typedef struct PunktfunkUnit {
     uint32_t struct_size;
-    uint32_t index;          /* frame index, +1 for each unit in encode order, wraps */
+    uint32_t index;          /* +1 for each unit in encode order, wraps: a gap is a lost unit */
     uint32_t flags;          /* PUNKTFUNK_UNIT_* */
     uint32_t shards;         /* data shards it came in */
     uint32_t shards_recovered; /* of those, restored by parity */
@@ -123,7 +135,7 @@ typedef struct PunktfunkUnit {
 /** Where the host spent a unit's time; match by pts_ns. Durations in microseconds. */
 typedef struct PunktfunkTiming {
     uint32_t struct_size;
-    uint32_t has;       /* bit 0: queue, encode, pace; bit 1: capture, convert */
+    uint32_t has;       /* bit 0: queue, encode, pace; bit 1: capture, convert; others are 0 below */
     uint64_t pts_ns;
     uint32_t total_us;  /* capture to last packet sent */
     uint32_t capture_us; /* compositor's stamp to picture in the host's memory */
@@ -144,7 +156,7 @@ typedef struct PunktfunkStats {
     uint64_t bytes_received;   /* of the authentic ones, UDP payload */
     uint64_t shards_recovered; /* data shards restored by parity */
     uint64_t shards_late;      /* of those, how many came after all */
-    uint64_t keyframe_requests;
+    uint64_t keyframe_requests; /* sent, the library's own after losses included */
 } PunktfunkStats;
 
 /** Why a connection could not be made, or has ended. */
@@ -166,18 +178,32 @@ PUNKTFUNK_API const char *punktfunk_version(void);
 PUNKTFUNK_API const char *punktfunk_status_text(int status);
 
 /**
- * Load this device's certificate and key from `dir`, or make and store them there (mode 0600).
+ * Load this device's certificate and key from `dir`, or make and store them there (mode 0600; the
+ * folder is made when missing). Making a key may take a second.
  * @dir  NULL: one in memory only
+ * @log  optional, used during the call only: says what is wrong and what to do
+ * PUNKTFUNK_E_IO (folder or file cannot be used), PUNKTFUNK_E_MALFORMED (what is there is damaged),
+ * PUNKTFUNK_E_NOMEM. Any thread; one identity may serve any number of connections.
  */
 PUNKTFUNK_API int punktfunk_identity_open(PunktfunkIdentity **out, const char *dir,
                                           punktfunk_log_fn log, void *log_opaque);
+
+/** After every connection made with it is freed. NULL is fine. */
 PUNKTFUNK_API void punktfunk_identity_free(PunktfunkIdentity *identity);
+
+/** SHA-256 of the certificate (DER): by it hosts know this device. Any thread. */
 PUNKTFUNK_API void punktfunk_identity_fingerprint(const PunktfunkIdentity *identity,
                                                   uint8_t fingerprint[PUNKTFUNK_FINGERPRINT_BYTES]);
 
 /**
- * Connect and set up a stream; blocks until the host has agreed or timeout_ms have passed.
- * @end  optional: filled when the call fails
+ * Connect and set up a stream; blocks until the host has agreed or timeout_ms have passed. The handle
+ * is freed with punktfunk_connection_free().
+ * @end  optional, its struct_size set: when the call fails, why in words; for PUNKTFUNK_E_INVALID of a
+ *       config that is not legal and PUNKTFUNK_E_UNSUPPORTED of a newer one it is left as it was
+ * PUNKTFUNK_E_INVALID; PUNKTFUNK_E_UNSUPPORTED; PUNKTFUNK_E_NOMEM; PUNKTFUNK_E_TIMEOUT; PUNKTFUNK_E_IO
+ * (name not found, nobody listens, no network); PUNKTFUNK_E_AUTH (not the pinned host, or it does not
+ * want us); PUNKTFUNK_E_BUSY; PUNKTFUNK_E_PROTOCOL; PUNKTFUNK_E_CLOSED (refused or cancelled).
+ * Any thread.
  */
 PUNKTFUNK_API int punktfunk_connect(PunktfunkConnection **out, const PunktfunkConnectConfig *config,
                                     PunktfunkEnd *end);
@@ -186,9 +212,11 @@ PUNKTFUNK_API int punktfunk_connect(PunktfunkConnection **out, const PunktfunkCo
 PUNKTFUNK_API int punktfunk_get_stream_info(const PunktfunkConnection *c, PunktfunkStreamInfo *info);
 
 /**
- * The next access unit in order of completion.
+ * The next access unit in order of completion. At most 64 wait; when more come, units are dropped until
+ * the next key frame, which is asked for. After a lost unit the library asks for one by itself.
  * @timeout_ms  0 = only what is there
- * PUNKTFUNK_E_TIMEOUT, PUNKTFUNK_E_CLOSED.
+ * PUNKTFUNK_E_TIMEOUT; PUNKTFUNK_E_CLOSED once it has ended and all that waited is taken;
+ * PUNKTFUNK_E_INVALID. One thread at a time. Whatever it returns, the last unit's bytes are gone.
  */
 PUNKTFUNK_API int punktfunk_next_unit(PunktfunkConnection *c, PunktfunkUnit *unit,
                                       uint32_t timeout_ms);
@@ -197,13 +225,13 @@ PUNKTFUNK_API int punktfunk_next_unit(PunktfunkConnection *c, PunktfunkUnit *uni
 PUNKTFUNK_API int punktfunk_next_timing(PunktfunkConnection *c, PunktfunkTiming *timing,
                                         uint32_t timeout_ms);
 
-/** Ask for a key frame; at most one request each 100 ms is really sent. Any thread. */
+/** Ask for a key frame; at most one each 100 ms is really sent. PUNKTFUNK_E_CLOSED. Any thread. */
 PUNKTFUNK_API int punktfunk_request_keyframe(PunktfunkConnection *c);
 
 /** Counters since the start. Any thread. */
 PUNKTFUNK_API int punktfunk_get_stats(const PunktfunkConnection *c, PunktfunkStats *stats);
 
-/** Why it ended; status PUNKTFUNK_E_AGAIN while it lives. Any thread. */
+/** Why it ended; end->status is PUNKTFUNK_E_AGAIN while it lives. Any thread. */
 PUNKTFUNK_API int punktfunk_get_end(const PunktfunkConnection *c, PunktfunkEnd *end);
 
 /** End the stream (user stop) and make every pull return. Any thread, any number of times. */

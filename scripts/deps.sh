@@ -33,15 +33,20 @@ for p in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "Installing:$missing"
 if [ "$(id -u)" = 0 ]; then
     as_root=''
 elif command -v sudo >/dev/null; then
     as_root='sudo'
 else
-    echo "Run this as root: apt-get install$missing" >&2
+    echo "These packages are missing, and there is no sudo here. As root:" >&2
+    echo "    apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi
+echo "Installing:$missing"
 $as_root apt-get -qq update || echo "apt-get update failed; trying with the lists that are here" >&2
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install $missing >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends install $missing || {
+    echo "apt-get could not install:$missing" >&2
+    exit 1
+}

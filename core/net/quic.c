@@ -236,6 +236,11 @@ uint16_t pfk_quic_port(const struct pfk_quic *q)
     return q->port;
 }
 
+bool pfk_quic_refused(const struct pfk_quic *q)
+{
+    return q->refused;
+}
+
 // --- creation ---
 
 static int endpoint_create(struct pfk_quic **out, const struct pfk_quic_config *cfg, bool server)

@@ -77,6 +77,12 @@ void pfk_quic_wake(struct pfk_quic *q);
 
 uint16_t pfk_quic_port(const struct pfk_quic *q);
 
+/**
+ * Client: the server's machine answered that nobody listens there, and no packet came since. Anyone
+ * on the way can forge that, so it says nothing about a connection that has begun.
+ */
+bool pfk_quic_refused(const struct pfk_quic *q);
+
 /** Owner's pointer of a connection; NULL at first. */
 void pfk_quic_conn_set_user(struct pfk_quic_conn *c, void *user);
 void *pfk_quic_conn_user(const struct pfk_quic_conn *c);

@@ -82,6 +82,7 @@ struct pfk_quic_conn {
 struct pfk_quic {
     struct pfk_quic_config cfg;
     bool server;
+    bool refused; // the other machine says that nobody has the port, and nothing came since
     int fd, wake_fd;
     struct sockaddr_storage local; // bound address
     uint16_t port;

@@ -110,9 +110,12 @@ int quic_socket_receive(struct pfk_quic *q, struct quic_packet_info *p)
                        .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(q->fd, &m, MSG_DONTWAIT);
     if (n < 0) {
-        // ICMP's word on an earlier packet is never the end: the idle time-out decides.
+        // ICMP's word on an earlier packet never ends a connection: the idle time-out decides. One
+        // that has not begun may give up on it.
+        q->refused = q->refused || errno == ECONNREFUSED;
         return errno == EBADF || errno == ENOTSOCK ? PFK_E_IO : 0;
     }
+    q->refused = false;
     p->to = q->local;
     take_destination(&m, &p->to);
     p->bytes = q->read_buffer;
@@ -161,6 +164,7 @@ void quic_send_packet(struct pfk_quic *q, const ngtcp2_path *path, const uint8_t
         if (sendmsg(q->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ECONNREFUSED) {
             break;
         }
+        q->refused = true;
     }
 }
 

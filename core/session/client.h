@@ -30,6 +30,10 @@ enum client_want {
     CLIENT_WANT_STOP = 1u << 2 // the application has called punktfunk_disconnect()
 };
 
+#define CLIENT_NO_ANSWER                                                                           \
+    "The host does not answer. Check its address, that it runs, and that its firewall lets UDP "   \
+    "through to its port."
+
 /** Fixed-size queue of values from one thread to one other. */
 struct client_timings {
     _Atomic uint32_t head, tail; // written by the consumer; by the producer
@@ -56,8 +60,8 @@ struct PunktfunkConnection {
 
     // Control thread (the connecting thread until that one runs).
     struct pfk_quic_conn *conn; // NULL before the handshake and after the close
+    bool has_host;              // it was connected once
     bool has_welcome;
-    bool open_failed;
     struct pfk_clock_sync clock;
     uint64_t next_report_ns;
     uint64_t next_recovery_ns;

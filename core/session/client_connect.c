@@ -11,6 +11,9 @@
 
 enum { CONNECT_BUDGET_MS = 15000, STEP_MS = 100 };
 
+// A host that starts at the same moment gets that long, and QUIC's second try.
+static const uint64_t refused_after_ns = 1500000000u;
+
 static int resolve(struct PunktfunkConnection *c, const char *host, uint16_t port)
 {
     char service[8], text[256];
@@ -134,21 +137,43 @@ static void send_message(struct PunktfunkConnection *c, const struct pfk_hello *
                         (size_t)(w.p - frame)); // a dead connection tells by on_close
 }
 
-static int wait_for_welcome(struct PunktfunkConnection *c, uint64_t deadline_ns)
+// Why waiting for the Welcome is over, in `c->end`; PFK_OK while it is not.
+static int give_up(struct PunktfunkConnection *c, const PunktfunkConnectConfig *cfg,
+                   uint64_t began_ns, uint64_t deadline_ns)
 {
+    const uint64_t now_ns = pfk_clock_monotonic_ns();
+    int err = PFK_OK;
+    const char *text = NULL;
+    if (cfg->cancelled && cfg->cancelled(cfg->cancelled_opaque)) {
+        err = PFK_E_CLOSED;
+        text = "Stopped.";
+    } else if (!c->conn && now_ns - began_ns >= refused_after_ns && pfk_quic_refused(c->quic)) {
+        err = PFK_E_IO;
+        text = "Nothing listens there. Start the host, or check its address and port.";
+    } else if (now_ns >= deadline_ns) {
+        err = PFK_E_TIMEOUT;
+        text = c->has_host ? "The host did not set up a stream in time; it may be busy with "
+                             "another client."
+                           : CLIENT_NO_ANSWER;
+    }
+    if (err) {
+        client_finish(c, err, false, 0, text);
+    }
+    return err;
+}
+
+static int wait_for_welcome(struct PunktfunkConnection *c, const PunktfunkConnectConfig *cfg,
+                            uint64_t deadline_ns)
+{
+    const uint64_t began_ns = pfk_clock_monotonic_ns();
     bool said_hello = false;
-    while (!c->has_welcome && !atomic_load(&c->ended)) {
-        if (pfk_clock_monotonic_ns() >= deadline_ns) {
-            char text[160] =
-                "The host did not set up a stream in time; it may be busy with another client.";
-            if (!said_hello) {
-                snprintf(text, sizeof(text),
-                         "The host does not answer. Check its address, that it runs, and that UDP "
-                         "port %u is open on its firewall.",
-                         c->port);
-            }
-            client_finish(c, PFK_E_TIMEOUT, false, 0, text);
-            return PFK_E_TIMEOUT;
+    while (!c->has_welcome) {
+        if (atomic_load(&c->ended)) {
+            return c->end.status ? c->end.status : PFK_E_CLOSED;
+        }
+        int over = give_up(c, cfg, began_ns, deadline_ns);
+        if (over) {
+            return over;
         }
         int err = pfk_quic_step(c->quic, STEP_MS);
         if (err) {
@@ -190,7 +215,7 @@ int client_handshake(struct PunktfunkConnection *c, const PunktfunkConnectConfig
         client_finish(c, err, false, 0, "Cannot open a UDP socket for the connection.");
         return err;
     }
-    err = wait_for_welcome(c, deadline_ns);
+    err = wait_for_welcome(c, cfg, deadline_ns);
     if (err) {
         return err;
     }

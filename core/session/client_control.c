@@ -26,6 +26,7 @@ static void on_open(void *opaque, struct pfk_quic_conn *conn)
 {
     struct PunktfunkConnection *c = opaque;
     c->conn = conn;
+    c->has_host = true;
     const uint8_t *fp = pfk_quic_conn_fingerprint(conn);
     if (fp) {
         memcpy(c->host_fingerprint, fp, sizeof(c->host_fingerprint));
@@ -127,7 +128,9 @@ static void on_close(void *opaque, struct pfk_quic_conn *conn, enum pfk_quic_clo
         break;
     case PFK_QUIC_CLOSED_IDLE:
         client_finish(c, PFK_E_TIMEOUT, false, 0,
-                      "The host does not answer any more. Check that it runs and the network.");
+                      c->has_host ? "The host does not answer any more. Check that it runs and "
+                                    "the network."
+                                  : CLIENT_NO_ANSWER);
         break;
     case PFK_QUIC_CLOSED_TLS:
         snprintf(text, sizeof(text),

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_ENV = 512, STOP_TIMEOUT_MS = 4000, LAST_WORDS_BYTES = 400 };
+enum { MAX_ENV = 512, STOP_TIMEOUT_MS = 8000, LAST_WORDS_BYTES = 400 };
 
 static const char sway_config[] = "# Written by punktfunk-host for its own headless desktop.\n"
                                   "xwayland disable\n"
@@ -428,6 +428,7 @@ void desktop_stop(struct desktop *d)
     }
     if (d->supervisor.pid > 0) {
         if (!process_wait_gone(d->supervisor, STOP_TIMEOUT_MS)) {
+            process_signal_descendants(d->supervisor.pid, SIGKILL);
             process_signal(d->supervisor, SIGKILL);
         }
         while (waitpid(d->supervisor.pid, NULL, 0) < 0 && errno == EINTR) {

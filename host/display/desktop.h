@@ -40,7 +40,7 @@ int desktop_start(struct desktop **out, const struct desktop_config *cfg);
 /** Waits for both sockets, no longer than timeout_ms. 0 or a logged error with its last words. */
 int desktop_wait_ready(struct desktop *d, int timeout_ms);
 
-/** Ends all its processes and removes the folder; bounded to about four seconds. NULL is fine. */
+/** Ends all its processes and removes the folder; bounded to about eight seconds. NULL is fine. */
 void desktop_stop(struct desktop *d);
 
 /** What hosts that are gone left behind: ends exactly those processes, removes their folders. */

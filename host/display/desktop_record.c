@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define END_TIMEOUT_MS 4000
+#define END_TIMEOUT_MS 8000
 
 // The record, locked: two hosts may share a state folder.
 struct record {

@@ -175,7 +175,8 @@ static void end_family(void)
         }
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    for (int i = 0; i < 100 && process_signal_descendants(getpid(), SIGKILL) > 0; i++) {
+    // Killed processes still need a processor to go: on a busy machine that may take a while.
+    for (int i = 0; i < 500 && process_signal_descendants(getpid(), SIGKILL) > 0; i++) {
         while (waitpid(-1, NULL, WNOHANG) > 0) {
         }
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "host/native/report.h"
 
+#include "core/base/status.h"
 #include "core/session/fec_rate.h"
 
 #include <errno.h>
@@ -25,6 +26,24 @@ static double cpu_seconds(void)
     }
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+int report_check(const char *file, const struct pfk_log *log)
+{
+    char temp[600];
+    if (!file[0]) {
+        return PFK_OK;
+    }
+    snprintf(temp, sizeof(temp), "%s.part", file); // a setting is shorter
+    FILE *f = fopen(temp, "we");
+    if (!f || fclose(f) != 0 || unlink(temp) != 0) {
+        pfk_logf(log, PFK_LOG_ERROR,
+                 "report: cannot write %s: %s; name a file in a folder that is "
+                 "there and yours to write",
+                 file, strerror(errno));
+        return PFK_E_IO;
+    }
+    return PFK_OK;
 }
 
 static void write_file(const struct session_report *r, const char *file, const struct pfk_log *log)

@@ -18,6 +18,9 @@ struct session_report {
     const char *udp_path;
 };
 
+/** Can that file be written? Before a session, so that nobody waits for it in vain; logged. */
+int report_check(const char *file, const struct pfk_log *log);
+
 /** @file  "" = no file. Written to a temporary name and renamed; failure is logged. */
 void report_session(const struct session_report *r, const char *file, const struct pfk_log *log);
 

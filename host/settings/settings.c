@@ -8,6 +8,7 @@
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind { TEXT, NUMBER, SWITCH, CHOICE, AUTO_NUMBER }; // AUTO_NUMBER: "auto" or a number
 
@@ -267,8 +268,14 @@ static int on_conf_line(void *opaque, const char *section, const char *name, con
     if (c->err) {
         return 1;
     }
+    if (section[0]) {
+        snprintf(c->error, c->error_bytes, "%s: remove the line [%.60s]; settings have no sections",
+                 c->path, section);
+        c->err = PFK_E_INVALID;
+        return 1;
+    }
     const struct row *row = find_row(name, strlen(name));
-    if (!row || section[0] || row->offset == AT(config_dir)) {
+    if (!row || row->offset == AT(config_dir)) {
         snprintf(c->error, c->error_bytes,
                  "%s: unknown setting \"%.60s\"; `punktfunk-host serve --help` lists them", c->path,
                  name);
@@ -300,6 +307,28 @@ static int load_conf(struct settings *s, char *error, size_t error_bytes)
         return PFK_E_INVALID;
     }
     return c.err;
+}
+
+// A misspelt variable would otherwise be without effect and without a word. PUNKTFUNK_TEST* is the
+// tests' own.
+static int check_env_names(char *error, size_t error_bytes)
+{
+    for (char **e = environ; *e; e++) {
+        size_t n = strcspn(*e, "=");
+        bool known = strncmp(*e, "PUNKTFUNK_", 10) != 0 || strncmp(*e, "PUNKTFUNK_TEST", 14) == 0;
+        for (size_t i = 0; !known && i < N_ROWS; i++) {
+            char name[64];
+            known = strlen(env_name(&rows[i], name, sizeof(name))) == n && !strncmp(*e, name, n);
+        }
+        if (!known) {
+            snprintf(error, error_bytes,
+                     "unknown setting %.*s in the environment; `punktfunk-host serve --help` lists "
+                     "them",
+                     n > 60 ? 60 : (int)n, *e);
+            return PFK_E_INVALID;
+        }
+    }
+    return PFK_OK;
 }
 
 static int load_env(struct settings *s, char *error, size_t error_bytes)
@@ -387,6 +416,9 @@ int settings_load(struct settings *s, int argc, char **argv, char *error, size_t
     }
     if (!err) {
         err = load_conf(s, error, error_bytes);
+    }
+    if (!err) {
+        err = check_env_names(error, error_bytes);
     }
     if (!err) {
         err = load_env(s, error, error_bytes);

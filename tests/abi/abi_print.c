@@ -27,6 +27,8 @@ int main(void)
     FIELD(PunktfunkConnectConfig, identity);
     FIELD(PunktfunkConnectConfig, log);
     FIELD(PunktfunkConnectConfig, log_opaque);
+    FIELD(PunktfunkConnectConfig, cancelled);
+    FIELD(PunktfunkConnectConfig, cancelled_opaque);
     SIZE(PunktfunkStreamInfo);
     FIELD(PunktfunkStreamInfo, struct_size);
     FIELD(PunktfunkStreamInfo, width_px);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Installs the library to a scratch folder, builds external.c with what pkg-config says (as C and as
-C++, shared and static) and runs it against a host.
+C++) and the example of the docs, and runs all against a host.
 
-usage: external.py BUILD_FOLDER EXTERNAL_C
+usage: external.py BUILD_FOLDER EXTERNAL_C EXAMPLE_C
 """
 import os
 import re
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-build, source = os.path.abspath(sys.argv[1]), sys.argv[2]
+build, source, example = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
 work = tempfile.mkdtemp(prefix="punktfunk-external-")
 
 
@@ -32,6 +32,7 @@ try:
     flags = run("pkg-config", "--cflags", "--libs", "punktfunk-core", env=env).split()
     for name, compiler in (("c", ["cc", "-std=c99", "-pedantic"]), ("c++", ["c++", "-x", "c++"])):
         run(*compiler, "-Wall", "-Wextra", "-Werror", source, "-o", f"{work}/{name}", *flags)
+    run("cc", "-Wall", "-Wextra", "-Werror", example, "-o", f"{work}/example", *flags)
     log = open(f"{work}/log", "w+b")
     host = subprocess.Popen([f"{build}/host/punktfunk-host", "serve", "--config-dir", f"{work}/config",
                              "--port", "0", "--source", "synthetic", "--synthetic-frames", "30"],
@@ -47,6 +48,10 @@ try:
         assert port, open(f"{work}/log").read()
         for name in ("c", "c++"):
             print(name, run(f"{work}/{name}", port, env=env, timeout=60).strip())
+        received = subprocess.run([f"{work}/example", "127.0.0.1", port], env=env, timeout=60, check=True,
+                                  stdout=subprocess.PIPE).stdout
+        assert len(received) == 30 * 65536, len(received)
+        print("example", len(received))
     finally:
         host.terminate()
         host.wait()

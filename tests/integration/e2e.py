@@ -351,11 +351,16 @@ def case_errors(work):
     run_refused(work, [*good, "--fec-percent", "91"], names=("fec-percent", "0 to 90"))
     run_refused(work, [*good, "--sessions"], names=("sessions",))
     run_refused(work, good, env={"PUNKTFUNK_BITRATE": "fast"}, names=("PUNKTFUNK_BITRATE", "number"))
+    run_refused(work, good, env={"PUNKTFUNK_BITRAT": "5"}, names=("PUNKTFUNK_BITRAT", "--help"))
+    run_refused(work, [*good, "--report", f"{work}/no/folder"], names=("report", "folder"))
     run_refused(work, [*good, "--listen", "nowhere"], names=("listen", "127.0.0.1"))
     os.makedirs(f"{work}/conf", exist_ok=True)
     with open(f"{work}/conf/host.conf", "w") as f:
         f.write("bitrate = 10000\nbitrat = 5\n")
     run_refused(work, ["--config-dir", f"{work}/conf"], names=("host.conf", "bitrat", "--help"))
+    with open(f"{work}/conf/host.conf", "w") as f:
+        f.write("[video]\nbitrate = 10000\n")
+    run_refused(work, ["--config-dir", f"{work}/conf"], names=("host.conf", "[video]", "remove"))
     with open(f"{work}/file", "w") as f:
         f.write("in the way")
     run_refused(work, ["--config-dir", f"{work}/file/config", "--source", "synthetic"],
@@ -367,6 +372,32 @@ def case_errors(work):
     os.makedirs(empty, exist_ok=True)
     run_refused(work, ["--config-dir", f"{work}/config", "--own-desktop"], env={"PATH": empty},
                 names=("sway", "install"))
+
+
+def case_client_errors(work):
+    """The client's mistakes and absences: one line, and a file that is there survives a failed start."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+        # Bound, but mute: only Ctrl-C ends the attempt early.
+        p = start_client(work, port)
+        time.sleep(1)
+        p.send_signal(signal.SIGINT)
+        expect("Stopped" in p.communicate(timeout=20)[1] and p.returncode == 1, "stopped while connecting")
+    with open(f"{work}/old.h264", "w") as f:
+        f.write("old")
+    err = client(work, 9, "--out", f"{work}/old.h264", address="127.0.0.9", expected=1)
+    expect("Start the host" in err and len(err.splitlines()) == 1, err)
+    expect(open(f"{work}/old.h264").read() == "old", "the old file is gone")
+    for options, word in ((("--mode", "1281x720@60"), "even"), (("--pin", "12"), "64 hex"),
+                          (("--seconds", "nan"), "above 0"), (("--out", "-", "--json", "-"), "standard output")):
+        err = client(work, port, *options, expected=2)
+        expect(word in err and len(err.splitlines()) == 1, err)
+    host = Host(work, "--source", "synthetic", "--synthetic-frames", "20")
+    p = subprocess.run([CLIENT, "--connect", f"127.0.0.1:{host.port}", "--quiet", "--config-dir",
+                        f"{work}/client", "--out", "-"], capture_output=True, timeout=60)
+    expect(len(p.stdout) == 20 * 65536, f"{len(p.stdout)} bytes: the report belongs to stderr")
+    host.stop()
 
 
 def case_settings_precedence(work):
