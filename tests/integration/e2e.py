@@ -431,6 +431,7 @@ def case_relay_loss(work):
                               str(host.port), "--port", str(data_port), "--loss", "3", "--seed", "7",
                               "--direction", "down", "--only-port", str(data_port), "--json", summary],
                              stderr=subprocess.PIPE, text=True)
+    Host.running.append(relay)
     expect("ready" in relay.stderr.readline(), "the relay does not start")
     r = client(work, host.port, "--verify-synthetic", address="127.0.0.2")
     host.stop()
@@ -458,6 +459,7 @@ def case_relay_disorder(work):
     relay = subprocess.Popen([RELAY, "--listen", "127.0.0.3", "--to", "127.0.0.1", "--port",
                               str(host.port), "--port", str(data_port), "--delay", "5", "--jitter", "3",
                               "--reorder", "5", "--duplicate", "5"], stderr=subprocess.PIPE, text=True)
+    Host.running.append(relay)
     expect("ready" in relay.stderr.readline(), "the relay does not start")
     r = client(work, host.port, "--verify-synthetic", address="127.0.0.3")
     host.stop()
