@@ -19,3 +19,11 @@ uint64_t pfk_clock_monotonic_ns(void)
 {
     return now_ns(CLOCK_MONOTONIC);
 }
+
+void pfk_clock_sleep_until_ns(uint64_t monotonic_ns)
+{
+    const struct timespec ts = {(time_t)(monotonic_ns / 1000000000u),
+                                (long)(monotonic_ns % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) != 0) {
+    }
+}

@@ -11,4 +11,7 @@ uint64_t pfk_clock_wall_ns(void);
 /** CLOCK_MONOTONIC, ns: timers, deadlines, the compositor's presentation stamps. */
 uint64_t pfk_clock_monotonic_ns(void);
 
+/** Sleep until that moment of the monotonic clock. */
+void pfk_clock_sleep_until_ns(uint64_t monotonic_ns);
+
 #endif

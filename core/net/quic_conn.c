@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/net/udp.h"
 
 #include <gnutls/crypto.h>
 #include <stdlib.h>
@@ -194,8 +195,8 @@ static ngtcp2_path make_path(const struct sockaddr_storage *local,
                              const struct sockaddr_storage *remote)
 {
     ngtcp2_path path = {
-        .local = {(ngtcp2_sockaddr *)(uintptr_t)local, quic_addr_bytes(local)},
-        .remote = {(ngtcp2_sockaddr *)(uintptr_t)remote, quic_addr_bytes(remote)},
+        .local = {(ngtcp2_sockaddr *)(uintptr_t)local, pfk_addr_bytes(local)},
+        .remote = {(ngtcp2_sockaddr *)(uintptr_t)remote, pfk_addr_bytes(remote)},
     };
     return path;
 }

@@ -65,9 +65,9 @@ int quic_acked_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint6
     if (id != c->stream_id) {
         return 0;
     }
-    c->acked_bytes = offset + n;
+    const uint64_t acked_bytes = offset + n;
     while (c->chunks && c->chunks != c->unsent &&
-           c->chunks_base + c->chunks->n_bytes <= c->acked_bytes) {
+           c->chunks_base + c->chunks->n_bytes <= acked_bytes) {
         struct quic_chunk *done = c->chunks;
         c->chunks = done->next;
         c->chunks_base += done->n_bytes;

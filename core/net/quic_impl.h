@@ -56,7 +56,7 @@ struct pfk_quic_conn {
     struct quic_chunk *chunks, **chunks_tail; // unacknowledged, in order
     struct quic_chunk *unsent;                // first not handed to ngtcp2 in full
     size_t unsent_offset;                     // into it
-    uint64_t acked_bytes, chunks_base;        // stream offsets: acknowledged; of the first chunk
+    uint64_t chunks_base;                     // stream offset of the first chunk
     size_t n_unsent_bytes;
     uint8_t
         datagrams[QUIC_DATAGRAM_QUEUE_BYTES]; // each a 16-bit length and its bytes, oldest first
@@ -128,7 +128,6 @@ int quic_acked_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint6
                            void *user_data, void *stream_user_data);
 
 // quic_socket.c
-socklen_t quic_addr_bytes(const struct sockaddr_storage *a);
 int quic_socket_open(struct pfk_quic *q);
 int quic_socket_connect(struct pfk_quic *q, const struct sockaddr_storage *server);
 /** The address packets for us carry, unless the kernel says it with each packet. */

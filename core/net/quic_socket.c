@@ -14,11 +14,6 @@ union control {
     uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
-socklen_t quic_addr_bytes(const struct sockaddr_storage *a)
-{
-    return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
 static void set_options(int fd, int family)
 {
     int on = 1, off = 0;
@@ -47,7 +42,7 @@ int quic_socket_open(struct pfk_quic *q)
         return PFK_E_IO;
     }
     set_options(q->fd, bind_to->ss_family);
-    if (bind(q->fd, (const struct sockaddr *)bind_to, quic_addr_bytes(bind_to)) != 0) {
+    if (bind(q->fd, (const struct sockaddr *)bind_to, pfk_addr_bytes(bind_to)) != 0) {
         int err = errno;
         pfk_logf(&q->cfg.log, PFK_LOG_ERROR, "cannot listen on UDP %s: %s; %s",
                  pfk_addr_text(bind_to, text), strerror(err),
@@ -61,7 +56,7 @@ int quic_socket_open(struct pfk_quic *q)
 
 int quic_socket_connect(struct pfk_quic *q, const struct sockaddr_storage *server)
 {
-    if (connect(q->fd, (const struct sockaddr *)server, quic_addr_bytes(server)) != 0) {
+    if (connect(q->fd, (const struct sockaddr *)server, pfk_addr_bytes(server)) != 0) {
         char text[64];
         pfk_logf(&q->cfg.log, PFK_LOG_ERROR, "no way to %s: %s; check the address and the network",
                  pfk_addr_text(server, text), strerror(errno));
@@ -76,9 +71,7 @@ int quic_socket_learn_local(struct pfk_quic *q)
     if (getsockname(q->fd, (struct sockaddr *)&q->local, &n) != 0) {
         return PFK_E_IO;
     }
-    q->port =
-        ntohs(q->local.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&q->local)->sin6_port
-                                             : ((const struct sockaddr_in *)&q->local)->sin_port);
+    q->port = pfk_addr_port(&q->local);
     return PFK_OK;
 }
 
@@ -172,7 +165,7 @@ void quic_send_reply(struct pfk_quic *q, const struct quic_packet_info *p, const
                      size_t n)
 {
     struct sockaddr_storage from = p->from, to = p->to;
-    const ngtcp2_path path = {.local = {(ngtcp2_sockaddr *)&to, quic_addr_bytes(&to)},
-                              .remote = {(ngtcp2_sockaddr *)&from, quic_addr_bytes(&from)}};
+    const ngtcp2_path path = {.local = {(ngtcp2_sockaddr *)&to, pfk_addr_bytes(&to)},
+                              .remote = {(ngtcp2_sockaddr *)&from, pfk_addr_bytes(&from)}};
     quic_send_packet(q, &path, bytes, n);
 }

@@ -18,6 +18,21 @@ socklen_t pfk_addr_bytes(const struct sockaddr_storage *a)
     return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
+uint16_t pfk_addr_port(const struct sockaddr_storage *a)
+{
+    return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)a)->sin6_port
+                                          : ((const struct sockaddr_in *)a)->sin_port);
+}
+
+void pfk_addr_set_port(struct sockaddr_storage *a, uint16_t port)
+{
+    if (a->ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+    } else {
+        ((struct sockaddr_in *)a)->sin_port = htons(port);
+    }
+}
+
 bool pfk_udp_error_is_transient(int err)
 {
     // ECONNREFUSED and the unreachables are ICMP's word on an earlier datagram: clients close and
@@ -90,8 +105,7 @@ static int open_socket(struct pfk_udp *u, const struct pfk_udp_config *cfg)
         pfk_logf(&cfg->log, PFK_LOG_ERROR, "cannot tell the UDP port in use: %s", strerror(errno));
         return PFK_E_IO;
     }
-    u->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                : ((struct sockaddr_in *)&bound)->sin_port);
+    u->port = pfk_addr_port(&bound);
     ask_buffers(u, cfg->buffer_bytes ? cfg->buffer_bytes : (int)PFK_UDP_BUFFER_BYTES, &cfg->log);
     return PFK_OK;
 }
@@ -264,13 +278,11 @@ char *pfk_addr_text(const struct sockaddr_storage *a, char *text)
     struct in_addr four;
     if (as_ipv4(a, &four)) {
         inet_ntop(AF_INET, &four, ip, sizeof(ip));
-        uint16_t port = a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
-                                                : ((const struct sockaddr_in6 *)a)->sin6_port;
-        snprintf(text, 64, "%s:%u", ip, (unsigned)ntohs(port));
+        snprintf(text, 64, "%s:%u", ip, (unsigned)pfk_addr_port(a));
     } else {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)a;
         inet_ntop(AF_INET6, &six->sin6_addr, ip, sizeof(ip));
-        snprintf(text, 64, "[%s]:%u", ip, (unsigned)ntohs(six->sin6_port));
+        snprintf(text, 64, "[%s]:%u", ip, (unsigned)pfk_addr_port(a));
     }
     return text;
 }

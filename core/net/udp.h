@@ -82,6 +82,13 @@ void pfk_udp_get_stats(const struct pfk_udp *u, struct pfk_udp_stats *out);
 /** Do both name the same IP address (IPv4-mapped = IPv4), ports aside? */
 bool pfk_same_ip(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
+/** Size of the address within its storage, for the socket calls. */
+socklen_t pfk_addr_bytes(const struct sockaddr_storage *a);
+
+/** The port in host byte order. */
+uint16_t pfk_addr_port(const struct sockaddr_storage *a);
+void pfk_addr_set_port(struct sockaddr_storage *a, uint16_t port);
+
 /** "192.0.2.1:9777" or "[2001:db8::1]:9777"; @text has at least 64 bytes and is returned. */
 char *pfk_addr_text(const struct sockaddr_storage *a, char *text);
 

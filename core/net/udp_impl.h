@@ -50,6 +50,4 @@ bool pfk_udp_error_is_transient(int err);
 /** Does the error stand for this one datagram, so that the next may go? */
 bool pfk_udp_error_is_of_one_datagram(int err);
 
-socklen_t pfk_addr_bytes(const struct sockaddr_storage *a);
-
 #endif

@@ -30,8 +30,7 @@ _Static_assert(RECV_MESSAGES *MAX_SEGMENTS <= PFK_UDP_MAX_BATCH, "every train fi
 
 struct mmsg {
     atomic_bool gso; // the send thread gives it up for good once kernel or device refuse
-    bool gro;
-    uint8_t *bytes; // RECV_MESSAGES of RECV_BYTES
+    uint8_t *bytes;  // RECV_MESSAGES of RECV_BYTES
     struct sockaddr_storage from[RECV_MESSAGES];
     struct mmsghdr in[RECV_MESSAGES];
     struct iovec in_iov[RECV_MESSAGES];
@@ -56,7 +55,7 @@ static int mmsg_open(struct pfk_udp *u)
     socklen_t n = sizeof(value);
     atomic_init(&s->gso, getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &value, &n) == 0);
     int on = 1;
-    s->gro = setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
+    (void)setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)); // without it trains are of one
     return PFK_OK;
 }
 

@@ -113,11 +113,7 @@ static int open_data_plane(struct PunktfunkConnection *c)
         return err;
     }
     struct sockaddr_storage peer = c->server;
-    if (peer.ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)&peer)->sin6_port = htons(w->video_port);
-    } else {
-        ((struct sockaddr_in *)&peer)->sin_port = htons(w->video_port);
-    }
+    pfk_addr_set_port(&peer, w->video_port);
     return pfk_udp_connect(c->udp, &peer);
 }
 

@@ -112,11 +112,7 @@ static int open_socket(struct native_session *s)
     const struct settings *cfg = s->cfg.settings;
     // On the very address that the client dialled: its socket is connected to that one.
     struct pfk_udp_config uc = {.bind = s->cfg.local, .plain = cfg->plain_udp, .log = s->cfg.log};
-    if (uc.bind.ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)&uc.bind)->sin6_port = htons((uint16_t)cfg->data_port);
-    } else {
-        ((struct sockaddr_in *)&uc.bind)->sin_port = htons((uint16_t)cfg->data_port);
-    }
+    pfk_addr_set_port(&uc.bind, (uint16_t)cfg->data_port);
     return pfk_udp_open(&s->udp, &uc);
 }
 
@@ -246,11 +242,7 @@ static void find_peer(struct native_session *s)
 {
     static const char punch[8] = {'P', 'F', 'p', 'u', 'n', 'c', 'h', '1'};
     struct sockaddr_storage to = s->cfg.peer;
-    if (to.ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)&to)->sin6_port = htons(s->client_port);
-    } else {
-        ((struct sockaddr_in *)&to)->sin_port = htons(s->client_port);
-    }
+    pfk_addr_set_port(&to, s->client_port);
     const uint64_t until = pfk_clock_monotonic_ns() + punch_wait_ns;
     bool found = false;
     for (uint64_t now;
@@ -304,7 +296,11 @@ static void on_unit(void *opaque, const struct unit *u)
 {
     struct native_session *s = opaque;
     uint64_t begin_ns = pfk_clock_wall_ns();
-    if (!video_sender_send(s->sender, u) || !(s->cfg.hello.video_caps & PFK_VIDEO_CAP_TIMING)) {
+    if (!video_sender_send(s->sender, u)) { // later units refer to it
+        native_session_request_keyframe(s);
+        return;
+    }
+    if (!(s->cfg.hello.video_caps & PFK_VIDEO_CAP_TIMING)) {
         return;
     }
     uint64_t end_ns = pfk_clock_wall_ns();

@@ -6,7 +6,6 @@
 #include "core/wire/video_header.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 struct video_sender {
     struct video_sender_config cfg;
@@ -59,14 +58,6 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void sleep_until(uint64_t monotonic_ns)
-{
-    const struct timespec ts = {(time_t)(monotonic_ns / 1000000000u),
-                                (long)(monotonic_ns % 1000000000u)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) != 0) {
-    }
-}
-
 // Sends datagrams first .. first + n - 1, leaving out each Nth when a test asks for it.
 static void send_range(struct video_sender *s, const struct pfk_datagrams *d, unsigned first,
                        unsigned n)
@@ -114,7 +105,7 @@ bool video_sender_send(struct video_sender *s, const struct unit *u)
         }
         uint64_t due_ns = pfk_pace_due_ns(&pace, at);
         if (due_ns > begin_ns && due_ns > pfk_clock_monotonic_ns()) {
-            sleep_until(due_ns);
+            pfk_clock_sleep_until_ns(due_ns);
         }
         send_range(s, &d, sent, n);
         sent += n;

@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct synthetic {
     struct source base;
@@ -28,14 +27,6 @@ static void fill_unit(const struct synthetic *s, uint8_t *bytes, uint32_t i)
     }
 }
 
-static void sleep_until(uint64_t monotonic_ns)
-{
-    const struct timespec ts = {(time_t)(monotonic_ns / 1000000000u),
-                                (long)(monotonic_ns % 1000000000u)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) != 0) {
-    }
-}
-
 static void *run(void *arg)
 {
     struct synthetic *s = arg;
@@ -43,11 +34,12 @@ static void *run(void *arg)
     const uint64_t begin = pfk_clock_monotonic_ns();
     uint32_t i = 0;
     while (!atomic_load(&s->stop) && (s->cfg.n_units == 0 || i < s->cfg.n_units)) {
-        sleep_until(begin + (uint64_t)i * 1000000000u / s->cfg.hz);
+        pfk_clock_sleep_until_ns(begin + (uint64_t)i * 1000000000u / s->cfg.hz);
         struct unit *u = unit_queue_take(s->cfg.to, s->cfg.unit_bytes);
         if (!u) {
             atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
-            sleep_until(pfk_clock_monotonic_ns() + 100000); // every unit counts: this one goes late
+            pfk_clock_sleep_until_ns(pfk_clock_monotonic_ns() +
+                                     100000); // every unit counts: this one goes late
             continue;
         }
         u->pts_ns = u->ready_ns = u->start_ns = pfk_clock_wall_ns();
