@@ -4,7 +4,6 @@
 #include "core/media/reassembler.h"
 
 #include "core/base/status.h"
-#include "core/media/replay.h"
 #include "core/wire/video_header.h"
 #include "tests/unit/check.h"
 
@@ -109,53 +108,6 @@ static struct pfk_reassembler_stats stats_of(struct link *l)
     struct pfk_reassembler_stats s;
     pfk_reassembler_get_stats(l->rx, &s);
     return s;
-}
-
-// --- sealing: the vector of section 5.1 ---
-
-static void sealed_vector_is_the_pages(void **state)
-{
-    static const char plain_hex[] = "8877665544332211 07000000 09000000 03000000 05000000 0000 0100"
-                                    "0100 0100 0000 0400 c9 01 01 05 61626300";
-    static const char *const sealed_hex[2] = {
-        "0000000000000005 c6ac8ac88ac7f1822c02ed2861e1d979b6d5556cdae34b473b81d8ca3178a86a"
-        "e30aac74d81410518cf75a02dcb352d32d028d309c154910ff4e9d59",
-        "0000000000000005 5d8ca94cd35ae022997e751558eb2b106477ae2749e4365b3447343392c2af8f"
-        "fb4d2ab1fbe093e6bf4ed3f6742936231e276ee0a8f28d9fe7020dac"};
-    for (int cipher = 0; cipher < 2; cipher++) {
-        struct pfk_aead_key key = {.cipher = (enum pfk_cipher)cipher, .salt = {0x9a, 2, 3, 4}};
-        for (int i = 0; i < 32; i++) {
-            key.key[i] = (uint8_t)i;
-        }
-        struct pfk_aead *aead;
-        CHECK_EQ(pfk_aead_create(&aead, &key, PFK_HOST_TO_CLIENT), PFK_OK);
-        uint8_t got[128], want[128], plain[64];
-        size_t n = from_hex(plain_hex, plain, sizeof(plain));
-        CHECK_EQ(n, 44);
-        memcpy(got + 8, plain, n);
-        CHECK_EQ(pfk_aead_seal(aead, 5, got, n), PFK_OK);
-        CHECK_EQ(from_hex(sealed_hex[cipher], want, sizeof(want)), n + PFK_SEAL_BYTES);
-        assert_memory_equal(got, want, n + PFK_SEAL_BYTES);
-        uint64_t sequence = 0;
-        CHECK_EQ(pfk_aead_open(aead, got, n + PFK_SEAL_BYTES, &sequence), PFK_OK);
-        CHECK_EQ(sequence, 5);
-        assert_memory_equal(got + 8, plain, n);
-        pfk_aead_destroy(aead);
-    }
-}
-
-static void direction_is_part_of_the_nonce(void **state)
-{
-    struct pfk_aead_key key = {.cipher = PFK_CIPHER_AES_128_GCM, .salt = {0x9a, 2, 3, 4}};
-    struct pfk_aead *down, *up;
-    CHECK_EQ(pfk_aead_create(&down, &key, PFK_HOST_TO_CLIENT), PFK_OK);
-    CHECK_EQ(pfk_aead_create(&up, &key, PFK_CLIENT_TO_HOST), PFK_OK);
-    uint8_t d[64] = {0};
-    uint64_t sequence;
-    CHECK_EQ(pfk_aead_seal(down, 1, d, 8), PFK_OK);
-    CHECK_EQ(pfk_aead_open(up, d, 8 + PFK_SEAL_BYTES, &sequence), PFK_E_AUTH);
-    pfk_aead_destroy(down);
-    pfk_aead_destroy(up);
 }
 
 // --- splitting: section 5.3 ---
@@ -536,23 +488,6 @@ static void open_units_are_bounded_in_memory(void **state)
     link_close(&l);
 }
 
-static void replay_window_is_131072_deep(void **state)
-{
-    struct pfk_replay *w = calloc(1, sizeof(*w));
-    CHECK(pfk_replay_fresh(w, 0));
-    CHECK(!pfk_replay_fresh(w, 0));
-    CHECK(pfk_replay_fresh(w, 200000));
-    CHECK(pfk_replay_fresh(w, 200000 - 131071));
-    CHECK(!pfk_replay_fresh(w, 200000 - 131071));
-    CHECK(!pfk_replay_fresh(w, 200000 - 131072));
-    CHECK(pfk_replay_fresh(w, 199999));
-    CHECK(!pfk_replay_fresh(w, 200000));
-    CHECK(pfk_replay_fresh(w, UINT64_MAX));
-    CHECK(!pfk_replay_fresh(w, UINT64_MAX));
-    CHECK(pfk_replay_fresh(w, UINT64_MAX - 1));
-    free(w);
-}
-
 static void probe_filler_is_counted_and_never_put_together(void **state)
 {
     struct link l;
@@ -583,8 +518,6 @@ static void probe_filler_is_counted_and_never_put_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sealed_vector_is_the_pages),
-        cmocka_unit_test(direction_is_part_of_the_nonce),
         cmocka_unit_test(units_of_every_size_come_back),
         cmocka_unit_test(headers_are_by_the_table),
         cmocka_unit_test(parity_stays_within_the_first_generations_limit),
@@ -597,7 +530,6 @@ int main(void)
         cmocka_unit_test(each_rule_has_its_outcome),
         cmocka_unit_test(later_packets_must_agree_with_the_first),
         cmocka_unit_test(open_units_are_bounded_in_memory),
-        cmocka_unit_test(replay_window_is_131072_deep),
         cmocka_unit_test(probe_filler_is_counted_and_never_put_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
